@@ -1,0 +1,86 @@
+"""What an administrator sets up: connectors, scope, batches, and the build's behaviour."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import timedelta
+
+PASSWORD_INTERVAL = timedelta(minutes=2)
+"""The password cycle's period; fixed in the product."""
+
+BATCH_SIZE_MAX = 50
+"""Most credentials that one call to the provisioning service may carry."""
+
+
+@dataclass(frozen=True)
+class Build:
+    """How this build of the agent behaves where builds differ.
+
+    force_password_change: a must-change password is sent with the force flag if the tenant's feature is on (2.0.3.0);
+        otherwise such passwords are never sent.
+    reevaluate_must_change: setting or clearing "must change" without a new password is looked at again (2.0.3.0).
+    selective_sync: a subset of users can be chosen (1.6.2.4).
+    hash_in_texts: event texts say "Password hash synchronization" instead of "Password synchronization".
+    change_on_logon_in_texts: event 657 shows PwdChangeOnLogon.
+    number: the build number that the agent tells the service.
+    """
+
+    name: str
+    number: str
+    force_password_change: bool
+    reevaluate_must_change: bool
+    selective_sync: bool
+    hash_in_texts: bool
+    change_on_logon_in_texts: bool
+
+
+BUILD_2017 = Build("2017", "1.1.380.0", False, False, False, False, False)
+BUILD_CURRENT = Build("current", "2.4.131.0", True, True, True, True, True)
+BUILDS = {build.name: build for build in (BUILD_2017, BUILD_CURRENT)}
+
+
+@dataclass(frozen=True)
+class Scope:
+    """Which users are synchronized.
+
+    ous: only objects below these OUs (``OU=Sales``, relative to the domain's root, or a whole DN); empty: all.
+    exclude_ous: objects below these are left out.
+    exclude_attribute: objects with any of these attribute values are left out (names and values ignore case).
+    """
+
+    ous: tuple[str, ...] = ()
+    exclude_ous: tuple[str, ...] = ()
+    exclude_attribute: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass
+class Connector:
+    """The way into one domain: the account that reads it, and the controllers to ask, in order.
+
+    ``forest`` names the forest whose connector this domain belongs to; ``identifier`` is that connector's GUID, the
+    same for all domains of a forest.
+    """
+
+    domain: str
+    forest: str
+    identifier: str
+    account: str
+    password: str = field(repr=False)
+    controllers: tuple[str, ...]
+
+
+@dataclass
+class Settings:
+    """All settings of an agent. ``account`` and ``password`` are the synchronization account in the tenant."""
+
+    connectors: tuple[Connector, ...]
+    account: str
+    password: str = field(repr=False)
+    build: Build = BUILD_2017
+    scope: Scope = field(default_factory=Scope)
+    batch_size: int = BATCH_SIZE_MAX
+    staging: bool = False
+    preferred_controllers: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    object_interval: timedelta = timedelta(minutes=30)
+    machine: str = "SYNC01"
