@@ -1,0 +1,78 @@
+"""What a run leaves behind: values that every report is made from."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import IntEnum
+
+
+class ExitCode(IntEnum):
+    """Exit codes of every command."""
+
+    HELD = 0
+    BROKE = 1
+    BAD_INPUT = 2
+    HARNESS_FAULT = 3
+    NOT_DETERMINISTIC = 4
+
+
+@dataclass(frozen=True)
+class Position:
+    """A place in a scenario file. ``line`` and ``column`` count from 1; ``length`` is that of the marked text."""
+
+    path: str
+    line: int
+    column: int
+    length: int = 1
+
+
+@dataclass(frozen=True)
+class Failure:
+    """One thing that did not hold.
+
+    kind: ``expectation``, ``action`` (refused, or not refused as expected), ``invariant``, ``fault`` (never fired) or ``golden``.
+    title: one line, what did not hold; names the expectation, invariant or action.
+    at: the offset as in the file, such as ``+2m``.
+    expected, got: short texts; ``got`` names what was seen instead.
+    because: the trace lines that led there, oldest first.
+    rules: the rules that the scenario names (or the invariant's id).
+    """
+
+    kind: str
+    title: str
+    at: str
+    position: Position | None = None
+    expected: str = ""
+    got: str = ""
+    because: tuple[str, ...] = ()
+    rules: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class RunResult:
+    """The result of one case (a scenario file, one row of its examples, one profile).
+
+    id: the scenario's id, with ``::row`` and ``[profile]`` where there are several.
+    outcome: ``held``, ``broke`` or ``harness-fault``.
+    trace: every line of the run's trace; ``digest`` is the SHA-256 (hex) of them all, each with a line feed.
+    seconds: wall time, never part of trace or digest.
+    harness_fault: the traceback where the harness itself failed.
+    repeat: the command that repeats this run.
+    """
+
+    id: str
+    path: str
+    title: str
+    profile: str
+    seed: int
+    tags: tuple[str, ...]
+    rules: tuple[str, ...]
+    outcome: str
+    failures: tuple[Failure, ...]
+    trace: tuple[str, ...]
+    digest: str
+    seconds: float
+    repeat: str
+    row: str | None = None
+    harness_fault: str | None = None
+    faults_fired: tuple[str, ...] = ()
