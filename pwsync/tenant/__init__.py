@@ -1,0 +1,1 @@
+"""How the agent talks to the tenant: access tokens, and the provisioning service's binary SOAP."""
