@@ -1,0 +1,1 @@
+"""A simulated Azure AD tenant: users, passwords, sign-in, the provisioning service and Graph."""

@@ -1,0 +1,138 @@
+"""Synchronized objects: what the agent's export does to the tenant's users."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from datetime import datetime
+from typing import Any
+
+from pwsync.tenant.messages import ObjectResult, SyncObject
+from simulator.azure_ad.users import DETAILS, CloudUser, UserIndex, pack_details
+from simulator.random import Randomness
+
+DUPLICATE = "AttributeValueMustBeUnique"
+
+_DUPLICATE_TEXT = (
+    "Unable to update this object because the following attributes associated with this object have values that may "
+    "already be associated with another object in your local directory services: [UserPrincipalName {upn};]. "
+    "Correct or remove the duplicate values in your local directory."
+)
+
+# The names under which an agent may send what Graph later shows.
+_DETAIL_SOURCES: Mapping[str, tuple[str, ...]] = {
+    "givenName": ("givenname",),
+    "surname": ("surname", "sn"),
+    "mail": ("mail",),
+    "onPremisesSamAccountName": ("onpremisessamaccountname", "samaccountname"),
+    "onPremisesDistinguishedName": ("onpremisesdistinguishedname", "distinguishedname"),
+    "onPremisesDomainName": ("onpremisesdomainname", "domainfqdn", "dnsdomainname"),
+    "onPremisesSecurityIdentifier": ("onpremisessecurityidentifier", "onpremisesecurityidentifier", "objectsid"),
+}
+
+
+class ObjectWriter:
+    """Applies exported objects to the tenant's users.
+
+    A user whose sign-in name is taken is written without it (duplicate attribute resiliency, on for all tenants since
+    2016): it gets a name in the tenant's own domain until a later export finds the wished one free. Soft match, which
+    would take over a cloud user of that name, is left out.
+    """
+
+    def __init__(
+        self, clock: Callable[[], datetime], randomness: Randomness, users: UserIndex, tenant_domain: str
+    ) -> None:
+        self._clock = clock
+        self._randomness = randomness
+        self._users = users
+        self._tenant_domain = tenant_domain
+
+    def apply(self, obj: SyncObject) -> ObjectResult:
+        """Add or set a user by its anchor, or put it into the recycle bin. The result says what went wrong."""
+        if obj.object_type != "User":
+            return _failure(obj, "ObjectTypeNotSupported", f"only User objects are known here, got {obj.object_type}")
+        if not obj.source_anchor:
+            return _failure(obj, "SourceAnchorMissing", "an object needs a source anchor")
+        if obj.operation == "Delete":
+            user = self._users.by_anchor(obj.source_anchor)
+            if user is not None:
+                self._users.delete(user, self._clock())
+            return _success(obj)
+        if obj.operation in ("Set", "Add"):
+            return self._write(obj, {name.lower(): value for name, value in obj.attributes.items()})
+        return _failure(obj, "OperationNotSupported", f"Set, Add and Delete are known, got {obj.operation}")
+
+    def _write(self, obj: SyncObject, attributes: Mapping[str, Any]) -> ObjectResult:
+        user = self._users.by_anchor(obj.source_anchor)
+        known = user or self._users.deleted(obj.source_anchor, self._clock())
+        wished = attributes.get("userprincipalname") or (known.upn if known is not None else None)
+        if not isinstance(wished, str) or "@" not in wished:
+            return _failure(obj, "InvalidUserPrincipalName", "a user needs a userPrincipalName with an @")
+        holder = self._users.by_upn(wished)
+        quarantined = holder is not None and holder is not user
+        upn = self._placeholder(wished, user) if quarantined else wished
+        self._put(obj.source_anchor, user, known, upn, attributes)
+        if quarantined:
+            return _success(obj, DUPLICATE, _DUPLICATE_TEXT.format(upn=wished))
+        return _success(obj)
+
+    def _put(
+        self,
+        anchor: str,
+        user: CloudUser | None,
+        known: CloudUser | None,
+        upn: str,
+        attributes: Mapping[str, Any],
+    ) -> None:
+        now = self._clock()
+        if user is not None:
+            if user.upn != upn:
+                self._users.rename(user, upn)
+        elif known is not None:
+            self._users.restore(known, upn)
+            user = known
+        else:
+            user_id = str(self._randomness.uuid("azure_ad/users"))
+            user = CloudUser(user_id, upn, "", now, source_anchor=anchor)
+            self._users.add(user)
+        user.display_name = str(attributes.get("displayname") or user.display_name or upn.split("@")[0])
+        user.enabled = _flag(attributes.get("accountenabled"), user.enabled)
+        user.synced_at = now
+        user.details = pack_details(_detail(attributes, name, user) for name in DETAILS)
+
+    def _placeholder(self, wished: str, user: CloudUser | None) -> str:
+        local = wished.split("@")[0][:60]
+        if user is not None and user.upn.startswith(local) and user.upn.endswith("@" + self._tenant_domain):
+            return user.upn
+        while True:
+            upn = f"{local}{self._randomness.child('azure_ad/quarantine').randrange(1000, 10000)}@{self._tenant_domain}"
+            if self._users.by_upn(upn) is None:
+                return upn
+            local += "x"  # never an endless search, whatever is taken
+
+
+def _detail(attributes: Mapping[str, Any], name: str, user: CloudUser) -> str | None:
+    for source in _DETAIL_SOURCES[name]:
+        if source in attributes:
+            value = attributes[source]
+            return value if isinstance(value, str) else None
+    return user.detail(name)
+
+
+def _flag(value: object, default: bool) -> bool:
+    if isinstance(value, bool):
+        return value
+    if isinstance(value, str):
+        return value.strip().lower() in ("true", "1")
+    return bool(value) if isinstance(value, int) else default
+
+
+def _success(obj: SyncObject, code: str | None = None, description: str | None = None) -> ObjectResult:
+    return _result(obj, "Success", code, description)
+
+
+def _failure(obj: SyncObject, code: str, description: str) -> ObjectResult:
+    return _result(obj, "Failure", code, description)
+
+
+def _result(obj: SyncObject, word: str, code: str | None, description: str | None) -> ObjectResult:
+    return ObjectResult(obj.source_anchor, obj.object_type, obj.operation, word, code, description)

@@ -1,0 +1,335 @@
+"""The tenant's state and everything that people, the agent and the world do to it. It knows no HTTP.
+
+    Tenant
+      users.py       who there is
+      objects.py     synchronized objects in
+      passwords.py   passwords in: synchronized, reset, changed
+      policy.py      which passwords the cloud takes for its own, and when they expire
+      sign_in.py     who may sign in; lockout.py
+      sessions.py    what a sign-in leaves behind
+
+Functions that take a user also take None, so that what a search did not find can be handed on: they refuse with
+no-such-user. The lists ``writes`` and ``sign_in_log`` only ever grow: the world reads them to judge a run.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+from pwsync.credential import nt_hash
+from pwsync.tenant.messages import CredentialItem, CredentialResult, ObjectResult, SyncObject
+from simulator.azure_ad.objects import ObjectWriter
+from simulator.azure_ad.passwords import ACCEPTED, FORCE_CHANGE, MALFORMED, POLICY_FOR_SYNCED, PasswordWriter
+from simulator.azure_ad.policy import (
+    ANY_STRENGTH,
+    NEVER_EXPIRES,
+    CloudPolicy,
+    check_password,
+    expiry,
+    read_policies,
+)
+from simulator.azure_ad.sessions import Session, Sessions
+from simulator.azure_ad.sign_in import PasswordVerifier, SignInRecord, SignInResult, SignIns
+from simulator.azure_ad.users import CloudUser, PasswordWrite, UserIndex
+from simulator.profile import Profile
+from simulator.random import Randomness
+from simulator.refusal import Refusal
+
+PASSWORD_SYNC = "password-sync"  # noqa: S105 - a feature's name
+FEATURES = frozenset({PASSWORD_SYNC, FORCE_CHANGE, POLICY_FOR_SYNCED})
+
+ALERT_AFTER = timedelta(minutes=120)
+"""The health service raises an alert after this long without a heartbeat (product documentation)."""
+
+ADMINISTRATOR = "administrator"
+DIRECTORY_SYNCHRONIZATION = "directory-synchronization"
+
+_NAME_CHARACTERS = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789'.-_!#^~")
+_NAME_LENGTH_MAX = 64
+
+
+class Tenant:
+    """An Azure AD tenant.
+
+    clock: the time now, UTC. randomness: ids, salts and tokens come from children of it. policy: that of the profile's
+    era if left out. A new tenant has password synchronization on, an administrator and a synchronization account.
+    """
+
+    def __init__(
+        self,
+        clock: Callable[[], datetime],
+        randomness: Randomness,
+        profile: Profile,
+        *,
+        tenant_domain: str = "contoso.onmicrosoft.com",
+        policy: CloudPolicy | None = None,
+    ) -> None:
+        self.clock = clock
+        self.randomness = randomness
+        self.profile = profile
+        self.tenant_domain = tenant_domain
+        self.policy = policy or CloudPolicy.of(profile)
+        self.tenant_id = str(randomness.uuid("azure_ad/tenant"))
+        self.features: set[str] = {PASSWORD_SYNC}
+        self.federated_domains: set[str] = set()
+        self.users = UserIndex()
+        self.last_contact: datetime | None = None
+        self.last_ping: datetime | None = None
+        self._sessions = Sessions(clock, randomness, self.users)
+        self._passwords = PasswordWriter(clock, randomness, profile, self.users, self._sessions.revoke)
+        self._objects = ObjectWriter(clock, randomness, self.users, tenant_domain)
+        self._verifier = PasswordVerifier()
+        self._sign_ins = SignIns(clock, self.users, self._verifier)
+        suffix = randomness.child("azure_ad/accounts").randbytes(6).hex()
+        self._sync_account = self._service_account(
+            f"Sync_SYNC01_{suffix}", "On-Premises Directory Synchronization Service Account", DIRECTORY_SYNCHRONIZATION
+        )
+        self._admin_account = self._service_account("admin", "Administrator", ADMINISTRATOR)
+
+    # Observation
+
+    @property
+    def writes(self) -> list[PasswordWrite]:
+        """Every password that the tenant took, in order."""
+        return self._passwords.writes
+
+    @property
+    def sign_in_log(self) -> list[SignInRecord]:
+        """Every sign-in that was not a mere observation, in order."""
+        return self._sign_ins.log
+
+    def sync_account(self) -> tuple[str, str]:
+        """Name and password of the account that the agent signs in with."""
+        return self._sync_account
+
+    def admin_account(self) -> tuple[str, str]:
+        """Name and password of an administrator, for Graph."""
+        return self._admin_account
+
+    def find_by_upn(self, upn: str) -> CloudUser | None:
+        """A user by sign-in name."""
+        return self.users.by_upn(upn)
+
+    def find_by_anchor(self, anchor: str) -> CloudUser | None:
+        """A synchronized user by source anchor."""
+        return self.users.by_anchor(anchor)
+
+    def find_by_name(self, name: str) -> CloudUser | None:
+        """A user made in the cloud, by the local part of its sign-in name."""
+        user = self.users.by_upn(f"{name}@{self.tenant_domain}")
+        return user if user is not None and user.source_anchor is None else None
+
+    def expires(self, user: CloudUser) -> datetime | None:
+        """When the user's password expires; None: never."""
+        return expiry(user.changed_at, user.password_policies, self.policy)
+
+    def has_password(self, user: CloudUser, password: str) -> bool:
+        """Whether this is the password the tenant holds for the user."""
+        return user.credential is not None and self._verifier.matches(nt_hash(password), user.credential)
+
+    def verify(self, nt: bytes, credential: str) -> bool:
+        """Whether a stored credential was made from this NT hash; verdicts are remembered."""
+        return self._verifier.matches(nt, credential)
+
+    def alert(self, now: datetime) -> str:
+        """``heartbeat`` once the agent, in contact before, has been silent for 120 minutes; else ``none``."""
+        if PASSWORD_SYNC not in self.features or self.last_contact is None:
+            return "none"
+        return "heartbeat" if now - self.last_contact >= ALERT_AFTER else "none"
+
+    # People
+
+    def create_user(
+        self,
+        name: str,
+        password: str,
+        *,
+        password_age: timedelta = timedelta(0),
+        check_policy: bool = True,
+        display_name: str | None = None,
+    ) -> CloudUser:
+        """Make a user in the cloud, ``name@tenant_domain``. Raises Refusal: password-...; not-supported: the name."""
+        if not name or len(name) > _NAME_LENGTH_MAX or not _NAME_CHARACTERS.issuperset(name):
+            raise Refusal("not-supported", f"{name!r} can't be the local part of a sign-in name")
+        upn = f"{name}@{self.tenant_domain}"
+        if self.users.by_upn(upn) is not None:
+            raise Refusal("not-supported", f"there is a user {upn} already", conflict=True)
+        if check_policy:
+            check_password(password, self.policy, self.profile)
+        user = self._new_user(upn, display_name or name)
+        self._passwords.create(user, password, password_age)
+        return user
+
+    def reset_password(self, user: CloudUser | None, password: str, must_change: bool = False) -> None:
+        """An administrator's reset. It unlocks the sign-in and revokes refresh tokens.
+
+        Raises Refusal: no-such-user, federated-domain, password-too-short, -too-long, -characters, -too-weak.
+        """
+        user = self._require(user)
+        self._require_managed(user)
+        self._check(user, password)
+        self._passwords.reset(user, password, must_change)
+        self._sign_ins.lockout.reset(user.id)
+
+    def change_password(self, user: CloudUser | None, old: str, new: str) -> None:
+        """The user's own change in the cloud; allowed with an expired password too.
+
+        Wrong attempts here do not count towards smart lockout (unconfirmed). Raises Refusal: no-such-user,
+        federated-domain, locked, wrong-password, disabled, password-reused, password-too-short and its kin.
+        """
+        user = self._require(user)
+        self._require_managed(user)
+        if self._sign_ins.lockout.locked(user.id, self.clock()):
+            raise Refusal("locked", f"{user.upn} is locked")
+        if not self.has_password(user, old):
+            raise Refusal("wrong-password", "the old password is not right")
+        if not user.enabled:
+            raise Refusal("disabled", f"{user.upn} is disabled")
+        if self.has_password(user, new):
+            raise Refusal("password-reused", "the current password can't be used again")
+        self._check(user, new)
+        self._passwords.change(user, new)
+
+    def set_user(
+        self,
+        user: CloudUser | None,
+        *,
+        enabled: bool | None = None,
+        password_policies: str | None = None,
+        must_change: bool | None = None,
+        display_name: str | None = None,
+    ) -> None:
+        """Change a user; ``password_policies`` ``"None"`` clears. Raises Refusal: no-such-user, not-supported."""
+        user = self._require(user)
+        policies = read_policies(password_policies) if password_policies is not None else user.password_policies
+        user.password_policies = policies
+        if enabled is not None:
+            user.enabled = enabled
+        if must_change is not None:
+            user.must_change = must_change
+        if display_name is not None:
+            user.display_name = display_name
+
+    def delete_user(self, user: CloudUser | None) -> None:
+        """Put a user into the recycle bin. Raises Refusal: no-such-user."""
+        user = self._require(user)
+        self.users.delete(user, self.clock())
+
+    def set_policy(self, **changes: Any) -> None:
+        """Change the policy: any field of :class:`CloudPolicy`. Raises Refusal("not-supported") for another name."""
+        unknown = sorted(set(changes) - set(CloudPolicy.__slots__))
+        if unknown:
+            raise Refusal("not-supported", f"no such policy: {', '.join(unknown)}")
+        self.policy = replace(self.policy, **changes)
+
+    def set_feature(self, name: str, on: bool) -> None:
+        """Switch a feature of :data:`FEATURES`. Raises Refusal("not-supported") for another name."""
+        if name not in FEATURES:
+            raise Refusal("not-supported", f"no feature {name!r}; known: {', '.join(sorted(FEATURES))}")
+        if on:
+            self.features.add(name)
+        else:
+            self.features.discard(name)
+
+    def set_domain(self, domain: str, *, federated: bool) -> None:
+        """Make a domain federated or managed. Only sign-in names of it are affected."""
+        if federated:
+            self.federated_domains.add(domain.lower())
+        else:
+            self.federated_domains.discard(domain.lower())
+
+    def is_federated(self, upn: str) -> bool:
+        """Whether the domain of this sign-in name is federated."""
+        return bool(self.federated_domains) and upn.rpartition("@")[2].lower() in self.federated_domains
+
+    # Signing in
+
+    def sign_in(self, upn: str, password: str, *, observe: bool = False) -> SignInResult:
+        """Sign in with name and password; ``observe``: only look, nothing is counted or logged."""
+        return self._sign_ins.sign_in(upn, password, self.policy, observe=observe)
+
+    def open_session(self, user: CloudUser, client_id: str = "") -> Session:
+        """The session that a successful sign-in opens."""
+        return self._sessions.open(user, client_id)
+
+    def find_session(self, refresh_token: str) -> Session | None:
+        """The session that a refresh token belongs to."""
+        return self._sessions.find(refresh_token)
+
+    def refresh(self, session: Session) -> str:
+        """Use the refresh token: ``ok`` (a new access token), ``revoked`` or ``expired``."""
+        return self._sessions.refresh(session)
+
+    def session_state(self, session: Session) -> tuple[str, str]:
+        """(access: ok or expired, refresh: ok, revoked or expired); nothing changes."""
+        return self._sessions.access_state(session), self._sessions.refresh_state(session)
+
+    def revoke_sessions(self, user: CloudUser | None) -> None:
+        """Revoke all refresh tokens of a user. Raises Refusal: no-such-user."""
+        user = self._require(user)
+        self._sessions.revoke(user)
+
+    # The agent
+
+    def apply_object(self, obj: SyncObject) -> ObjectResult:
+        """Apply one exported object; the result says what went wrong, if anything did."""
+        return self._objects.apply(obj)
+
+    def apply_credential(self, item: CredentialItem) -> CredentialResult:
+        """Apply one synchronized password: result 0 stored, 2 no such object, 1 not a credential.
+
+        Raises Refusal("not-supported", fault=90) while the feature is off: the whole call fails then.
+        """
+        self.require_password_sync()
+        result = self._passwords.apply(item, self.features)
+        if result == ACCEPTED:
+            self.last_contact = self.clock()
+        error = "The credential data is malformed." if result == MALFORMED else None
+        return CredentialResult(item.source_anchor, item.cloud_anchor, result, error)
+
+    def require_password_sync(self) -> None:
+        """Raises Refusal("not-supported", fault=90) while password synchronization is off for the company."""
+        if PASSWORD_SYNC not in self.features:
+            raise Refusal("not-supported", "Password Synchronization has not been activated for this company", fault=90)
+
+    def contact(self, *, ping: bool) -> None:
+        """Note that a ping or a batch of credentials has arrived and was accepted."""
+        self.last_contact = self.clock()
+        if ping:
+            self.last_ping = self.last_contact
+
+    def _new_user(self, upn: str, display_name: str) -> CloudUser:
+        user_id: UUID = self.randomness.uuid("azure_ad/users")
+        user = CloudUser(str(user_id), upn, display_name, self.clock())
+        self.users.add(user)
+        return user
+
+    def _service_account(self, name: str, display_name: str, role: str) -> tuple[str, str]:
+        """An account that is there from the start: its password is no write that a run would count."""
+        password = "Aa1!" + self.randomness.child("azure_ad/accounts").randbytes(6).hex()
+        user = self._new_user(f"{name}@{self.tenant_domain}", display_name)
+        user.role = role
+        user.source = "cloud"
+        user.changed_at = self.clock()
+        user.password_policies = NEVER_EXPIRES
+        user.credential = self._passwords.digest(password)
+        return user.upn, password
+
+    def _check(self, user: CloudUser, password: str) -> None:
+        any_strength = user.password_policies is not None and ANY_STRENGTH in user.password_policies
+        check_password(password, self.policy, self.profile, any_strength=any_strength)
+
+    def _require(self, user: CloudUser | None) -> CloudUser:
+        if user is None:
+            raise Refusal("no-such-user", "there is no such user in the tenant")
+        if self.users.by_id(user.id) is not user:
+            raise Refusal("no-such-user", f"{user.upn} is not in the tenant")
+        return user
+
+    def _require_managed(self, user: CloudUser) -> None:
+        if self.is_federated(user.upn):
+            raise Refusal("federated-domain", f"the domain of {user.upn} is federated")
