@@ -1,0 +1,212 @@
+"""The agent's database: cookies, objects, and what is pending. Never a password, never a hash.
+
+All state is loaded once when the process starts and written through afterwards. A transaction holds whatever changed
+since the last one, so that a commit costs what changed.
+"""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
+
+from pwsync.errors import StoreError
+from pwsync.ports import StorePort
+from pwsync.state import DomainState, ObjectState, PasswordState, State, Touched
+
+SCHEMA_VERSION = 1
+_WAY_OUT = "Move the file away and start again: the agent then synchronizes everything anew."
+
+_SCHEMA = """
+CREATE TABLE settings (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
+CREATE TABLE domains (name TEXT PRIMARY KEY, password_sync INTEGER NOT NULL, full TEXT NOT NULL,
+    imported INTEGER NOT NULL, import_cookie BLOB, import_attributes TEXT NOT NULL,
+    replication_cookie BLOB) WITHOUT ROWID;
+CREATE TABLE objects (anchor TEXT PRIMARY KEY, domain TEXT NOT NULL, dn TEXT NOT NULL, left_out TEXT,
+    password_left_out TEXT, wanted BLOB, exported BLOB, attributes TEXT NOT NULL);
+CREATE TABLE passwords (anchor TEXT PRIMARY KEY, domain TEXT NOT NULL, dn TEXT NOT NULL, version INTEGER,
+    changed INTEGER, usn INTEGER, forced INTEGER NOT NULL, due INTEGER NOT NULL, temporary INTEGER NOT NULL,
+    attempted_version INTEGER, attempted_changed INTEGER, applied_version INTEGER, applied_changed INTEGER,
+    status TEXT NOT NULL);
+"""
+
+
+class Store:
+    """The database behind a :class:`State`. Raises StoreError where it can't be used, with a way out."""
+
+    def __init__(self, port: StorePort) -> None:
+        self._port = port
+        self._committing = False
+        try:
+            self._connection = sqlite3.connect(
+                port.path, uri=port.path.startswith("file:"), isolation_level=None, timeout=5.0
+            )
+        except sqlite3.Error as error:
+            raise StoreError(f"The database {port.path} can't be opened: {error}. {_WAY_OUT}") from error
+        try:
+            self._prepare()
+            self.state = self._load()
+        except (sqlite3.Error, ValueError, TypeError) as error:
+            self._connection.close()
+            raise StoreError(f"The database {port.path} is damaged: {error}. {_WAY_OUT}") from error
+        except StoreError:
+            self._connection.close()
+            raise
+
+    def close(self) -> None:
+        self._connection.close()
+
+    def commit(self) -> None:
+        """Write all that was touched, in one transaction; nothing happens if nothing was.
+
+        On failure the transaction is rolled back and everything stays touched, for the next commit. Raises StoreError.
+        """
+        if not self.state.touched or self._committing:
+            return  # what is touched while a commit is under way goes with the next one
+        self._committing = True
+        state, connection, committed = self.state, self._connection, False
+        written, state.touched = state.touched, Touched()
+        try:
+            connection.execute("BEGIN IMMEDIATE")
+            self._write(written)
+            self._port.commit(connection.commit)
+            committed = True
+            for anchor in written.objects:
+                state.attributes.pop(anchor, None)
+        except (sqlite3.Error, OSError) as error:
+            raise StoreError(f"The database {self._port.path} could not be written: {error}") from error
+        finally:
+            self._committing = False
+            if not committed:
+                state.touched = written.followed_by(state.touched)
+            if connection.in_transaction:
+                connection.rollback()
+
+    def attributes(self, anchor: str) -> dict[str, list[str]]:
+        """An object's attributes as of the last object cycle (names in lower case); empty if it is not known."""
+        text = self.state.attributes.get(anchor)
+        if text is None:
+            row = self._connection.execute("SELECT attributes FROM objects WHERE anchor = ?", (anchor,)).fetchone()
+            if row is None:
+                return {}
+            text = row[0]
+        found: dict[str, list[str]] = json.loads(text)
+        return found
+
+    def _prepare(self) -> None:
+        connection = self._connection
+        (version,) = connection.execute("PRAGMA user_version").fetchone()
+        if version > SCHEMA_VERSION:
+            raise StoreError(
+                f"The database {self._port.path} was written by a newer agent (schema {version}, known here: "
+                f"{SCHEMA_VERSION}). Use that agent's version or a later one. {_WAY_OUT}"
+            )
+        if version == 0:
+            if connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]:
+                raise StoreError(f"The database {self._port.path} is not the agent's. Choose another path.")
+            if ":memory:" not in self._port.path and "mode=memory" not in self._port.path:
+                connection.execute("PRAGMA journal_mode = WAL")
+            connection.executescript(f"BEGIN; {_SCHEMA} PRAGMA user_version = {SCHEMA_VERSION}; COMMIT;")
+
+    def _load(self) -> State:
+        state = State()
+        rows = self._connection.execute
+        state.settings = dict(rows("SELECT name, value FROM settings"))
+        for row in rows(
+            "SELECT name, password_sync, full, imported, import_cookie, import_attributes, replication_cookie "
+            "FROM domains ORDER BY name"
+        ):
+            state.domains[row[0]] = DomainState(row[0], bool(row[1]), row[2], bool(row[3]), *row[4:])
+        for row in rows(
+            "SELECT anchor, domain, dn, left_out, password_left_out, wanted, exported FROM objects ORDER BY rowid"
+        ):
+            record = state.objects[row[0]] = ObjectState(*row)
+            if not record.settled:
+                state.outbound[record.anchor] = record
+        for row in rows(
+            "SELECT anchor, domain, dn, version, changed, usn, forced, due, temporary, attempted_version, "
+            "attempted_changed, applied_version, applied_changed, status FROM passwords ORDER BY rowid"
+        ):
+            password = state.passwords[row[0]] = _password(row)
+            if password.waits:
+                state.waiting[password.anchor] = password
+        return state
+
+    def _write(self, written: Touched) -> None:
+        state, many = self.state, self._connection.executemany
+        many(
+            "INSERT OR REPLACE INTO settings VALUES (?, ?)", [(name, state.settings[name]) for name in written.settings]
+        )
+        many(
+            "INSERT OR REPLACE INTO domains VALUES (?, ?, ?, ?, ?, ?, ?)",
+            [_domain_row(state.domains[name]) for name in written.domains],
+        )
+        self._write_objects(written.objects)
+        if gone := [(anchor,) for anchor in written.passwords if anchor not in state.passwords]:
+            many("DELETE FROM passwords WHERE anchor = ?", gone)
+        many(
+            "INSERT OR REPLACE INTO passwords VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            _password_rows(state.passwords, written.passwords),
+        )
+
+    def _write_objects(self, anchors: Iterable[str]) -> None:
+        state = self.state
+        new, old, gone = [], [], []
+        for anchor in anchors:
+            record = state.objects.get(anchor)
+            if record is None:
+                gone.append((anchor,))
+                continue
+            row: tuple[Any, ...] = (
+                record.domain, record.dn, record.left_out, record.password_left_out, record.wanted, record.exported
+            )  # fmt: skip
+            text = state.attributes.get(anchor)
+            if text is None:
+                old.append((*row, anchor))
+            else:
+                new.append((anchor, *row, text))
+        many = self._connection.executemany
+        if gone:
+            many("DELETE FROM objects WHERE anchor = ?", gone)
+        if new:
+            many("INSERT OR REPLACE INTO objects VALUES (?, ?, ?, ?, ?, ?, ?, ?)", new)
+        if old:
+            many(
+                "UPDATE objects SET domain = ?, dn = ?, left_out = ?, password_left_out = ?, wanted = ?, exported = ? "
+                "WHERE anchor = ?",
+                old,
+            )
+
+
+def _domain_row(domain: DomainState) -> tuple[Any, ...]:
+    return (
+        domain.name, int(domain.password_sync), domain.full, int(domain.imported), domain.import_cookie,
+        domain.import_attributes, domain.replication_cookie,
+    )  # fmt: skip
+
+
+def _password(row: tuple[Any, ...]) -> PasswordState:
+    anchor, domain, dn, version, changed, usn, forced, due, temporary, *sent, status = row
+    return PasswordState(
+        anchor, domain, dn,
+        pending=None if version is None else (version, changed, usn),
+        forced=bool(forced), due=bool(due), temporary=bool(temporary),
+        attempted=None if sent[0] is None else (sent[0], sent[1]),
+        applied=None if sent[2] is None else (sent[2], sent[3]),
+        status=status,
+    )  # fmt: skip
+
+
+_NO_STAMP = (None, None, None)
+_NOT_SENT = (None, None)
+
+
+def _password_rows(passwords: Mapping[str, PasswordState], anchors: Iterable[str]) -> Iterator[tuple[Any, ...]]:
+    for anchor in anchors:
+        state = passwords.get(anchor)
+        if state is not None:
+            yield (
+                anchor, state.domain, state.dn, *(state.pending or _NO_STAMP), state.forced, state.due,
+                state.temporary, *(state.attempted or _NOT_SENT), *(state.applied or _NOT_SENT), state.status,
+            )  # fmt: skip
