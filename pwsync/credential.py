@@ -50,8 +50,8 @@ class Credential:
 
 
 def nt_hash(password: str) -> bytes:
-    """The NT hash of a password: 16 bytes. Any text is taken, lone surrogates too, as Windows does ([MS-NLMP] 3.3.1)."""
-    return MD4.new(password.encode("utf-16-le", "surrogatepass")).digest()
+    """The NT hash of a password: 16 bytes ([MS-NLMP] 3.3.1). Any text is taken, lone surrogates too, as Windows does."""
+    return MD4.new(password.encode("utf-16-le", "surrogatepass")).digest()  # noqa: S303 - the product's first step
 
 
 def protect(nt: bytes, salt: bytes, iterations: int = ITERATIONS) -> str:
@@ -70,7 +70,7 @@ def protect_many(
     """Credential texts for (NT hash, salt) pairs, in the order of ``hashes``.
 
     All work is handed to ``pool`` (threads: PBKDF2 releases the interpreter lock) before this returns, so that the
-    caller can send the first texts while the later ones are made. Closing the iterator early cancels what has not begun.
+    caller can send the first texts while the later ones are made. Closing the iterator cancels what has not begun.
     Raises ValueError at once if a pair has the wrong shape; nothing is hashed then.
     """
     for nt, salt in hashes:

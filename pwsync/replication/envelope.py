@@ -25,7 +25,7 @@ SALT_SIZE = 16
 BLOCK_SIZE = 16
 _HEAD_SIZE = SALT_SIZE + 4
 
-_ECB = ECB()
+_ECB = ECB()  # noqa: S305 - MS-SAMR
 _ODD_PARITY = bytes((bits << 1) | (bits.bit_count() % 2 == 0) for bits in range(128))
 
 
