@@ -76,6 +76,8 @@ class Tenant:
         self.tenant_id = str(randomness.uuid("azure_ad/tenant"))
         self.features: set[str] = {PASSWORD_SYNC}
         self.federated_domains: set[str] = set()
+        # Bits of features that have no effect here: duplicate attribute resiliency (UPN and proxy address) is on.
+        self.other_features = 8 | 32
         self.users = UserIndex()
         self.last_contact: datetime | None = None
         self.last_ping: datetime | None = None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
@@ -51,7 +51,7 @@ class CloudUser:
     created_at: datetime
     source_anchor: str | None = None
     enabled: bool = True
-    credential: str | None = None
+    credential: str | None = field(default=None, repr=False)
     source: str = "none"
     changed_at: datetime | None = None
     must_change: bool = False
@@ -91,6 +91,11 @@ class UserIndex:
 
     def __len__(self) -> int:
         return len(self._by_upn)
+
+    @property
+    def synchronized(self) -> int:
+        """How many live users are synchronized objects."""
+        return len(self._by_anchor)
 
     def by_id(self, user_id: str) -> CloudUser | None:
         """A live user."""
