@@ -1,0 +1,103 @@
+"""What a new domain holds: containers, built-in accounts and groups, the connector's account."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from pwsync.credential import nt_hash
+from simulator.active_directory import passwords, policy
+from simulator.active_directory.schema import CLASSES, Value
+from simulator.active_directory.times import moment, ticks
+
+if TYPE_CHECKING:
+    from simulator.active_directory.replica import Entry
+    from simulator.active_directory.state import Controller, Domain
+
+CONTAINERS = (
+    ("Users", "container"),
+    ("Computers", "container"),
+    ("Builtin", "builtindomain"),
+    ("System", "container"),
+    ("LostAndFound", "lostandfound"),
+    ("Deleted Objects", "container"),
+)
+GROUPS = (("Domain Admins", 512), ("Domain Users", 513), ("Domain Guests", 514), ("Domain Computers", 515),
+          ("Domain Controllers", 516))  # fmt: skip
+NEVER_EXPIRES = policy.NORMAL_ACCOUNT | policy.PASSWORD_NEVER_EXPIRES
+DISABLED_ACCOUNT = policy.NORMAL_ACCOUNT | policy.DISABLED
+SERVER_TRUST = 0x2000 | 0x80000
+
+
+def provision(domain: Domain, controller: Controller) -> None:
+    """Fill a new domain's first controller."""
+    replica = controller.replica
+    root = controller.create(None, domain.dn, CLASSES["domaindns"], policy_values(domain.policy))
+    made = {}
+    for name, kind in CONTAINERS:
+        values: dict[str, Value] = {"iscriticalsystemobject": True} if name != "LostAndFound" else {}
+        made[name] = controller.create(root, name, CLASSES[kind], values)
+    replica.deleted_objects = made["Deleted Objects"]
+    computers = controller.create(
+        root, "Domain Controllers", CLASSES["organizationalunit"], {"iscriticalsystemobject": True}
+    )
+    users = made["Users"]
+    administrator = _account(controller, users, "Administrator", 500, NEVER_EXPIRES, domain.administrator_password)
+    _account(controller, users, "Guest", 501, DISABLED_ACCOUNT | 0x10020, None)
+    _account(controller, users, "krbtgt", 502, DISABLED_ACCOUNT, _invented(domain))
+    for name, rid in GROUPS:
+        group: dict[str, Value] = {"samaccountname": name, "iscriticalsystemobject": True}
+        if rid == 512:
+            group["member"] = (administrator.guid,)
+        controller.create(users, name, CLASSES["group"], group, rid=rid)
+    for host in domain.controller_names:
+        account: dict[str, Value] = {
+            "samaccountname": f"{host.upper()}$",
+            "useraccountcontrol": SERVER_TRUST,
+            "pwdlastset": controller.now(),
+            "dnshostname": f"{host}.{domain.name}",
+            "primarygroupid": 516,
+            "iscriticalsystemobject": True,
+        }
+        controller.create(computers, host.upper(), CLASSES["computer"], account, rid=controller.take_rid())
+    name, password = domain.connector_account()
+    _account(controller, users, name, controller.take_rid(), NEVER_EXPIRES, password, critical=False)
+
+
+def _invented(domain: Domain) -> str:
+    return domain.random("secrets").randbytes(18).hex() + "-Aa1"
+
+
+def _account(
+    controller: Controller,
+    users: Entry,
+    name: str,
+    rid: int,
+    flags: int,
+    password: str | None,
+    *,
+    critical: bool = True,
+) -> Entry:
+    values: dict[str, Value] = {"samaccountname": name, "useraccountcontrol": flags, "pwdlastset": 0}
+    nt = None if password is None else nt_hash(password)
+    if nt is not None:
+        values |= passwords.set_values(nt, b"", 24, controller.now())  # type: ignore[arg-type] # none of them None
+    if critical:
+        values["iscriticalsystemobject"] = True
+    entry = controller.create(users, name, CLASSES["user"], values, rid=rid)
+    if nt is not None:
+        passwords.record(controller.domain, entry, nt, "create", False, moment(controller.now()))
+    return entry
+
+
+def policy_values(rules: policy.DomainPolicy) -> dict[str, Value]:
+    """A policy as the domain's root shows it ([MS-SAMR] 3.1.1.4): durations are negative ticks, -2^63 is never."""
+    return {
+        "minpwdlength": rules.min_length,
+        "pwdproperties": int(rules.complexity),
+        "pwdhistorylength": rules.history,
+        "maxpwdage": -ticks(rules.max_age) if rules.max_age else -(1 << 63),
+        "minpwdage": -ticks(rules.min_age),
+        "lockoutthreshold": rules.lockout_threshold,
+        "lockoutduration": -ticks(rules.lockout_duration) if rules.lockout_duration else -(1 << 63),
+        "lockoutobservationwindow": -ticks(rules.lockout_window),
+    }

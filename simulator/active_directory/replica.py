@@ -1,0 +1,422 @@
+"""One controller's copy of a domain: entries, indexes, replication metadata, and a log in order of USN.
+
+Every replicated write goes through :class:`Replica`: it allocates one USN per transaction, stamps the attributes
+that changed ([MS-DRSR] 5.117, AttributeStamp), moves whenChanged, keeps the indexes and appends to the log. Callers
+have checked everything before: a write never fails half-way.
+"""
+
+from __future__ import annotations
+
+from array import array
+from bisect import bisect_right
+from collections.abc import Collection, Iterator, Mapping
+from typing import NamedTuple
+
+from simulator.active_directory import names
+from simulator.active_directory.schema import ObjectClass, Value
+from simulator.active_directory.virtual import VIRTUAL
+
+FIRST_USN = 8192
+"""USN of a new controller's first transaction; what lies below belongs to its installation."""
+
+_NOTHING: frozenset[str] = frozenset()
+
+
+class Stamp(NamedTuple):
+    """Who changed an attribute last: metadata of [MS-DRSR] 5.117, and the USN it has on this controller.
+
+    changed: whole seconds since 1601. invocation: 16 bytes. The first four decide between concurrent changes.
+    """
+
+    version: int
+    changed: int
+    invocation: bytes
+    originating_usn: int
+    local_usn: int
+
+
+_NO_STAMPS: dict[str, Stamp] = {}
+
+
+class Entry:
+    """An object. ``values`` holds what is stored; :meth:`get` adds the class's defaults and what is computed.
+
+    ``created`` is the stamp of every attribute that has none of its own in ``stamps``. ``children`` is None for what
+    has never held anything.
+    """
+
+    __slots__ = (
+        "changed",
+        "children",
+        "created",
+        "deleted",
+        "guid",
+        "kind",
+        "parent",
+        "rdn",
+        "replica",
+        "rid",
+        "stamps",
+        "usn",
+        "values",
+    )
+
+    def __init__(
+        self,
+        replica: Replica,
+        parent: Entry | None,
+        rdn: str,
+        kind: ObjectClass,
+        values: dict[str, Value],
+        guid: bytes,
+        rid: int,
+        created: Stamp,
+    ) -> None:
+        self.replica: Replica = replica
+        self.parent: Entry | None = parent
+        self.rdn: str = rdn
+        self.kind: ObjectClass = kind
+        self.values: dict[str, Value] = values
+        self.guid: bytes = guid
+        self.rid: int = rid
+        self.created: Stamp = created
+        self.usn: int = created.local_usn
+        self.changed: int = created.changed
+        self.children: dict[str, Entry] | None = None
+        self.stamps: dict[str, Stamp] = _NO_STAMPS  # shared until the first change
+        self.deleted: bool = False
+
+    @property
+    def dn(self) -> str:
+        """The distinguished name now; of a domain's root that of the domain."""
+        if self.parent is None:
+            return self.rdn
+        return f"{self.kind.rdn}={names.escape(self.rdn)},{self.parent.dn}"
+
+    @property
+    def key(self) -> str:
+        """What the entry is called among its parent's children."""
+        return names.rdn_key(self.kind.rdn, self.rdn)
+
+    def get(self, key: str) -> Value | None:
+        """The value of an attribute (by its schema key), stored, default or computed; None if there is none."""
+        found = self.values.get(key)
+        if found is not None and key != "member":
+            return found
+        if not self.deleted:
+            found = self.kind.defaults.get(key)
+            if found is not None:
+                return found
+        computed = VIRTUAL.get(key)
+        return None if computed is None else computed(self)
+
+    def text(self, key: str) -> str:
+        """A single-valued text, or ``""``."""
+        found = self.get(key)
+        return found if isinstance(found, str) else ""
+
+    def integer(self, key: str) -> int:
+        """A number, or 0."""
+        found = self.get(key)
+        return found if isinstance(found, int) else 0
+
+    def octets(self, key: str) -> bytes:
+        """Single-valued octets, or ``b""``."""
+        found = self.get(key)
+        return found if isinstance(found, bytes) else b""
+
+    def all(self, key: str) -> tuple[str | int | bytes, ...]:
+        """All values of an attribute, none to many."""
+        found = self.get(key)
+        if found is None:
+            return ()
+        return found if isinstance(found, tuple) else (found,)
+
+    def stamp(self, key: str) -> Stamp | None:
+        """The metadata of an attribute that the entry has or once had."""
+        own = self.stamps.get(key)
+        if own is not None:
+            return own
+        return self.created if self.get(key) is not None else None
+
+    def lies_below(self, base: Entry) -> bool:
+        """Whether the entry is ``base`` or below it."""
+        above: Entry | None = self
+        while above is not None:
+            if above is base:
+                return True
+            above = above.parent
+        return False
+
+    def __repr__(self) -> str:
+        return f"<Entry {self.dn}>"
+
+
+class ChangeLog:
+    """Entries in order of their last change. A record is stale when its entry has changed again."""
+
+    def __init__(self) -> None:
+        self._usns = array("q")
+        self._entries: list[Entry] = []
+        self._stale = 0
+
+    def append(self, usn: int, entry: Entry, again: bool) -> None:
+        self._usns.append(usn)
+        self._entries.append(entry)
+        if again:
+            self._stale += 1
+            if self._stale > 1000 and self._stale * 2 > len(self._entries):
+                self._compact()
+
+    def since(self, usn: int) -> Iterator[Entry]:
+        """Entries whose last change lies after ``usn``, in order; costs what was written since, not what exists."""
+        usns, entries = self._usns, self._entries
+        for at in range(bisect_right(usns, usn), len(entries)):
+            entry = entries[at]
+            if entry.usn == usns[at]:
+                yield entry
+
+    def _compact(self) -> None:
+        live = [entry for usn, entry in zip(self._usns, self._entries, strict=True) if entry.usn == usn]
+        self._usns = array("q", [entry.usn for entry in live])
+        self._entries = live
+        self._stale = 0
+
+
+class Replica:
+    """The copy that one controller holds.
+
+    invocation: the 16 bytes that name this copy in metadata. ``usn`` is highestCommittedUSN. ``known`` is the
+    up-to-dateness vector: for each other copy, up to which of its USNs everything is here.
+    """
+
+    def __init__(self, invocation: bytes, domain_sid: bytes, owner: object) -> None:
+        self.invocation = invocation
+        self.domain_sid = domain_sid
+        self.owner = owner
+        self.usn = FIRST_USN - 1
+        self.known: dict[bytes, int] = {}
+        self.log = ChangeLog()
+        self.by_guid: dict[bytes, Entry] = {}
+        self.by_name: dict[str, Entry] = {}
+        self.by_upn: dict[str, Entry] = {}
+        self.by_rid: dict[int, Entry] = {}
+        self.groups_of: dict[bytes, tuple[bytes, ...]] = {}
+        self.tree_version = 0
+        self.root: Entry = None  # type: ignore[assignment] # set by the first create
+        self.deleted_objects: Entry = None  # type: ignore[assignment] # set when the domain's tree is made
+
+    def create(
+        self,
+        parent: Entry | None,
+        rdn: str,
+        kind: ObjectClass,
+        values: dict[str, Value],
+        *,
+        guid: bytes,
+        rid: int = 0,
+        seconds: int,
+    ) -> Entry:
+        """Add an object; all its attributes get version 1 and one USN. ``seconds``: when, since 1601."""
+        usn = self.usn = self.usn + 1
+        entry = Entry(self, parent, rdn, kind, values, guid, rid, Stamp(1, seconds, self.invocation, usn, usn))
+        self._file(entry)
+        self.log.append(usn, entry, again=False)
+        return entry
+
+    def _file(self, entry: Entry) -> None:
+        """Enter a new object into tree and indexes."""
+        if entry.parent is None:
+            self.root = entry
+        self._hook(entry)
+        self.by_guid[entry.guid] = entry
+        if entry.rid:
+            self.by_rid[entry.rid] = entry
+        if not entry.deleted:
+            self._index(entry, entry.values)
+
+    def _index(self, entry: Entry, values: Mapping[str, Value | None]) -> None:
+        name = values.get("samaccountname")
+        if isinstance(name, str):
+            self.by_name[_folded(name)] = entry
+        upn = values.get("userprincipalname")
+        if isinstance(upn, str):
+            self.by_upn[_folded(upn)] = entry
+        if "member" in values:
+            for member in member_guids(entry):
+                self.groups_of[member] = (*self.groups_of.get(member, ()), entry.guid)
+
+    def _unindex(self, entry: Entry, keys: Collection[str]) -> None:
+        if "samaccountname" in keys:
+            _remove(self.by_name, entry, entry.values.get("samaccountname"))
+        if "userprincipalname" in keys:
+            _remove(self.by_upn, entry, entry.values.get("userprincipalname"))
+        if "member" in keys:
+            for member in member_guids(entry):
+                self.groups_of[member] = tuple(group for group in self.groups_of.get(member, ()) if group != entry.guid)
+
+    def write(
+        self,
+        entry: Entry,
+        changes: Mapping[str, Value | None],
+        seconds: int,
+        always: Collection[str] = _NOTHING,
+    ) -> bool:
+        """Change attributes (None clears) in one transaction; False and no USN if nothing differs from what there is.
+
+        ``always`` names attributes that count as changed even if their value stays (a password set to itself).
+        """
+        changed = {key: value for key, value in changes.items() if key in always or value != _stored(entry, key, value)}
+        if not changed:
+            return False
+        usn = self.usn = self.usn + 1
+        self._unindex(entry, changed)
+        self._stamp(entry, changed, seconds, usn)
+        for key, value in changed.items():
+            if value is None:
+                entry.values.pop(key, None)
+            else:
+                entry.values[key] = value
+        self._index(entry, changed)
+        self._touch(entry, seconds, usn)
+        return True
+
+    def _stamp(self, entry: Entry, keys: Collection[str], seconds: int, usn: int) -> None:
+        if entry.stamps is _NO_STAMPS:
+            entry.stamps = {}
+        versions: dict[int, Stamp] = {}
+        for key in keys:
+            before = entry.stamp(key)
+            version = 1 if before is None else before.version + 1
+            stamp = versions.get(version)
+            if stamp is None:
+                stamp = versions[version] = Stamp(version, seconds, self.invocation, usn, usn)
+            entry.stamps[key] = stamp
+
+    def _touch(self, entry: Entry, seconds: int, usn: int) -> None:
+        entry.usn = usn
+        entry.changed = seconds
+        self.log.append(usn, entry, again=True)
+
+    def set_local(self, entry: Entry, changes: Mapping[str, Value]) -> None:
+        """Change what is not replicated (logon counters): no USN, no metadata."""
+        entry.values.update(changes)
+
+    def touch(self, entry: Entry, keys: Collection[str], seconds: int) -> None:
+        """A change of computed content under ``keys`` (a security descriptor): a transaction of its own."""
+        usn = self.usn = self.usn + 1
+        self._stamp(entry, keys, seconds, usn)
+        self._touch(entry, seconds, usn)
+
+    def move(self, entry: Entry, parent: Entry, rdn: str, seconds: int) -> bool:
+        """Rename or move in one transaction; False if it is there already, to the letter."""
+        if entry.parent is parent and entry.rdn == rdn:
+            return False
+        usn = self.usn = self.usn + 1
+        self._unhook(entry)
+        self.tree_version += 1
+        entry.parent, entry.rdn = parent, rdn
+        self._hook(entry)
+        self._stamp(entry, ("name", entry.kind.rdn.lower()), seconds, usn)
+        self._touch(entry, seconds, usn)
+        return True
+
+    def _hook(self, entry: Entry) -> None:
+        parent = entry.parent
+        if parent is not None:
+            if parent.children is None:
+                parent.children = {}
+            parent.children[entry.key] = entry
+
+    def _unhook(self, entry: Entry) -> None:
+        if entry.parent is not None and entry.parent.children is not None:
+            entry.parent.children.pop(entry.key, None)
+
+    def delete(self, entry: Entry, seconds: int) -> None:
+        """Make a tombstone: renamed, below Deleted Objects, with what [MS-ADTS] 3.1.1.5.5.1 keeps."""
+        usn = self.usn = self.usn + 1
+        lost = [key for key in entry.values if key not in TOMBSTONE_KEEPS]
+        self._unindex(entry, entry.values)
+        self._leave_groups(entry, seconds)
+        self._stamp(entry, [key for key in lost if key not in _SILENT], seconds, usn)
+        parent_dn = self.root.dn if entry.parent is None else entry.parent.dn
+        self._unhook(entry)
+        self.tree_version += 1
+        for key in lost:
+            entry.values.pop(key)
+        self._stamp(entry, ("isdeleted", "isrecycled", "lastknownparent", "name", entry.kind.rdn.lower()), seconds, usn)
+        entry.values["lastknownparent"] = parent_dn
+        entry.rdn = f"{entry.rdn}\nDEL:{names.guid_text(entry.guid)}"
+        entry.parent = self.deleted_objects
+        entry.deleted = True
+        self._hook(entry)
+        self._touch(entry, seconds, usn)
+
+    def _leave_groups(self, entry: Entry, seconds: int) -> None:
+        for guid in self.groups_of.pop(entry.guid, ()):
+            group = self.by_guid[guid]
+            left = tuple(member for member in member_guids(group) if member != entry.guid)
+            self.write(group, {"member": left or None}, seconds)
+
+    def resolve(self, parts: list[tuple[str, str]]) -> Entry | None:
+        """The entry of a parsed DN, or None."""
+        entry, rest = self.nearest(parts)
+        return entry if not rest else None
+
+    def nearest(self, parts: list[tuple[str, str]]) -> tuple[Entry | None, int]:
+        """The deepest existing entry on a DN's way, and how many names are left below it."""
+        depth = self.root.dn.count(",") + 1
+        tail = [names.rdn_key(*part) for part in parts[-depth:]]
+        if len(parts) < depth or tail != [names.rdn_key(*part) for part in names.parse_dn(self.root.dn)]:
+            return None, len(parts)
+        entry, left = self.root, len(parts) - depth
+        while left:
+            child = (entry.children or {}).get(names.rdn_key(*parts[left - 1]))
+            if child is None:
+                return entry, left
+            entry, left = child, left - 1
+        return entry, 0
+
+    def walk(self, base: Entry, *, deleted: bool = False) -> Iterator[Entry]:
+        """``base`` and everything below it, parents first, in order of creation; tombstones only if asked for."""
+        if deleted or not hidden(base):
+            yield base
+        for child in list((base.children or {}).values()):
+            if child is self.deleted_objects and not deleted:
+                continue
+            if child.children:
+                yield from self.walk(child, deleted=deleted)
+            elif deleted or not child.deleted:
+                yield child
+
+
+TOMBSTONE_KEEPS = frozenset(("samaccountname", "useraccountcontrol", "lastknownparent"))
+_SILENT = frozenset(("unicodepwd", "dbcspwd", "ntpwdhistory", "lmpwdhistory", "supplementalcredentials"))
+# A tombstone's secrets keep their metadata, unchanged.
+
+
+def member_guids(group: Entry) -> tuple[bytes, ...]:
+    """The members of a group: links are kept by objectGUID, so that they follow renames."""
+    found = group.values.get("member")
+    return tuple(each for each in found if isinstance(each, bytes)) if isinstance(found, tuple) else ()
+
+
+def hidden(entry: Entry) -> bool:
+    """Whether only a search with the show-deleted control sees the entry."""
+    return entry.deleted or entry is entry.replica.deleted_objects
+
+
+def _stored(entry: Entry, key: str, value: Value | None) -> Value | None:
+    """What a new value is compared with: the stored one, or the class's default."""
+    stored = entry.values.get(key)
+    return entry.get(key) if stored is None and value is not None else stored
+
+
+def _folded(name: str) -> str:
+    folded = name.casefold()
+    return name if folded == name else folded  # one string instead of two
+
+
+def _remove(index: dict[str, Entry], entry: Entry, name: Value | None) -> None:
+    if isinstance(name, str) and index.get(_folded(name)) is entry:
+        del index[_folded(name)]

@@ -1,0 +1,182 @@
+"""The part of the schema that the simulation knows: classes, categories and what is to be known of an attribute.
+
+Facts follow the product's published schema ([MS-ADA1] to [MS-ADA3], [MS-ADSC]) for the objects that user
+synchronization touches.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from simulator.active_directory.times import NEVER
+
+Scalar = str | int | bytes
+Value = Scalar | tuple[Scalar, ...]
+"""A value as it is kept: several values are a tuple of two or more; ``bool`` is an ``int`` to the type checker."""
+
+TEXT, INTEGER, LARGE, BOOLEAN = "text", "integer", "large", "boolean"
+OCTETS, TIME, NAME, OID = "octets", "time", "dn", "oid"
+
+
+@dataclass(frozen=True, slots=True)
+class Attribute:
+    """What is known of an attribute.
+
+    key: the name in lower case, by which values are kept. ``single``: at most one value. ``system``: only the system
+    writes it. ``secret``: never read by anyone over LDAP. ``constructed``: computed, returned only when asked for by
+    name. ``local``: differs between controllers and is not replicated. ``most``: the longest value in characters, 0 for
+    no limit.
+    """
+
+    name: str
+    key: str
+    syntax: str
+    single: bool
+    system: bool = False
+    secret: bool = False
+    constructed: bool = False
+    local: bool = False
+    most: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class ObjectClass:
+    """A structural class: ``chain`` is objectClass's value, most general first."""
+
+    name: str
+    chain: tuple[str, ...]
+    category: str
+    rdn: str
+    is_account: bool = False
+    defaults: Mapping[str, Value] = field(default_factory=dict)
+    lowered: frozenset[str] = frozenset()
+
+
+# name : syntax flags. m several values, S system only, X secret, C constructed, L local to a controller.
+_ATTRIBUTES = """
+accountExpires large; adminCount integer; adminDescription text; badPasswordTime large LS; badPwdCount integer LS;
+businessCategory text m; c text; canonicalName text mCS; carLicense text m; cn text; co text; codePage integer;
+comment text; company text; countryCode integer; dBCSPwd octets X; dc text; department text; departmentNumber text
+m; description text m; destinationIndicator text m; displayName text; displayNamePrintable text; distinguishedName
+dn S; division text; dNSHostName text; employeeID text; employeeNumber text; employeeType text; extensionName text
+m; facsimileTelephoneNumber text; fSMORoleOwner dn; generationQualifier text; givenName text; gPLink text; groupType
+integer; homeDirectory text; homeDrive text; homePhone text; homePostalAddress text; info text; initialAuthIncoming
+text; initials text; instanceType integer S; internationalISDNNumber text m; ipPhone text; isCriticalSystemObject
+boolean S; isDeleted boolean S; isRecycled boolean S; jpegPhoto octets m; l text; labeledURI text m; lastKnownParent
+dn S; lastLogoff large LS; lastLogon large LS; lastLogonTimestamp large S; legacyExchangeDN text; lmPwdHistory
+octets X; location text; lockoutDuration large; lockOutObservationWindow large; lockoutThreshold integer;
+lockoutTime large; logonCount integer LS; logonHours octets; logonWorkstation octets; mail text; mailNickname text;
+managedBy dn; manager dn; maxPwdAge large; member dn m; memberOf dn mS; middleName text; minPwdAge large;
+minPwdLength integer; mobile text; mS-DS-ConsistencyGuid octets; msDS-Behavior-Version integer;
+msDS-cloudExtensionAttribute1 text; msDS-parentdistname dn CS; msDS-PrincipalName text CS;
+msDS-User-Account-Control-Computed integer CS; msDS-UserPasswordExpiryTimeComputed large CS;
+msExchHideFromAddressLists boolean; msExchMasterAccountSid octets; msExchRecipientTypeDetails large; name text S;
+ntPwdHistory octets X; nTSecurityDescriptor octets CS; o text m; objectCategory dn S; objectClass oid m; objectGUID
+octets S; objectSid octets S; operatingSystem text; otherMobile text m; otherTelephone text m; ou text m; pager
+text; parentGUID octets CS; personalTitle text; photo octets m; physicalDeliveryOfficeName text; postalAddress text
+m; postalCode text; postOfficeBox text m; preferredLanguage text; primaryGroupID integer; profilePath text;
+proxyAddresses text m; pwdHistoryLength integer; pwdLastSet large; pwdProperties integer; registeredAddress octets
+m; roomNumber text m; sAMAccountName text; sAMAccountType integer S; scriptPath text; secretary dn m; seeAlso dn m;
+servicePrincipalName text m; showInAdvancedViewOnly boolean; sn text; st text; street text; streetAddress text;
+subRefs dn mS; supplementalCredentials octets X; targetAddress text; telephoneNumber text; thumbnailPhoto octets;
+title text; tokenGroups octets mCS; uid text m; unicodePwd octets X; url text m; userAccountControl integer;
+userCertificate octets m; userPassword octets m; userPrincipalName text; userSMIMECertificate octets m;
+userWorkstations text; uSNChanged large LS; uSNCreated large LS; wellKnownObjects text mS; whenChanged time LS;
+whenCreated time S; wWWHomePage text; x500uniqueIdentifier octets m
+"""
+
+
+def _read_attributes() -> dict[str, Attribute]:
+    found: dict[str, Attribute] = {}
+    rows = [row.split() for row in _ATTRIBUTES.replace("\n", " ").split(";")]
+    rows += [[f"extensionAttribute{number}", TEXT] for number in range(1, 16)]
+    rows += [[f"msDS-cloudExtensionAttribute{number}", TEXT] for number in range(2, 21)]
+    for name, syntax, *rest in rows:
+        flags = rest[0] if rest else ""
+        key = sys.intern(name.lower())
+        found[key] = Attribute(
+            sys.intern(name), key, syntax, "m" not in flags, "S" in flags, "X" in flags, "C" in flags, "L" in flags,
+            _LENGTHS.get(name, 0),
+        )  # fmt: skip
+    return found
+
+
+_LENGTHS = {
+    "adminDescription": 226, "c": 3, "cn": 64, "company": 64, "department": 64, "displayName": 256, "givenName": 64,
+    "initials": 6, "mail": 256, "ou": 64, "sAMAccountName": 256, "sn": 64, "title": 128, "userPrincipalName": 1024,
+}  # fmt: skip
+
+ATTRIBUTES: dict[str, Attribute] = _read_attributes()
+"""All attributes by key."""
+
+PASSWORD_ATTRIBUTES = frozenset(
+    ("unicodepwd", "dbcspwd", "ntpwdhistory", "lmpwdhistory", "supplementalcredentials", "pwdlastset")
+)
+"""What one password set changes, all in one transaction."""
+
+
+def attribute(name: str) -> Attribute | None:
+    """The attribute of that name, whatever its case, or None; options (``;binary``) are ignored."""
+    found = ATTRIBUTES.get(name)
+    return found if found is not None else ATTRIBUTES.get(name.partition(";")[0].lower())
+
+
+_PERSON = {
+    "accountexpires": NEVER, "badpasswordtime": 0, "badpwdcount": 0, "codepage": 0, "countrycode": 0, "lastlogoff": 0,
+    "lastlogon": 0, "logoncount": 0, "primarygroupid": 513,
+}  # fmt: skip
+
+
+def _object_class(
+    name: str,
+    chain: str,
+    category: str,
+    rdn: str = "CN",
+    *,
+    defaults: Mapping[str, Value] | None = None,
+    is_account: bool = False,
+) -> ObjectClass:
+    names = (*chain.split(), name)
+    lowered = frozenset(part.lower() for part in names)
+    return ObjectClass(name, names, category, rdn, is_account, dict(defaults or {}), lowered)
+
+
+_USER = "top person organizationalPerson"
+CLASSES: dict[str, ObjectClass] = {
+    found.name.lower(): found
+    for found in (
+        _object_class("user", _USER, "Person", defaults=_PERSON, is_account=True),
+        _object_class("inetOrgPerson", f"{_USER} user", "Person", defaults=_PERSON, is_account=True),
+        _object_class(
+            "computer", f"{_USER} user", "Computer", defaults=_PERSON | {"primarygroupid": 515}, is_account=True
+        ),
+        _object_class("contact", _USER, "Person"),
+        _object_class("group", "top", "Group", defaults={"grouptype": -2147483646}),
+        _object_class("organizationalUnit", "top", "Organizational-Unit", "OU"),
+        _object_class("container", "top", "Container"),
+        _object_class("builtinDomain", "top", "Builtin-Domain"),
+        _object_class("domainDNS", "top domain", "Domain-DNS", "DC"),
+        _object_class("lostAndFound", "top", "Lost-And-Found"),
+    )
+}
+"""Structural classes by name in lower case. iNetOrgPerson's category is Person, as user's and contact's."""
+
+CATEGORY_OF_NAME = {
+    "person": "Person", "user": "Person", "inetorgperson": "Person", "organizationalperson": "Person",
+    "contact": "Person", "computer": "Computer", "group": "Group", "organizationalunit": "Organizational-Unit",
+    "container": "Container", "builtindomain": "Builtin-Domain", "domaindns": "Domain-DNS", "domain": "Domain-DNS",
+    "lostandfound": "Lost-And-Found",
+}  # fmt: skip
+"""``(objectCategory=user)`` means the category of that class: Person."""
+
+
+def structural_class(names: list[str]) -> ObjectClass | None:
+    """The most special known class among ``names`` if the others lie on its chain; None for an unknown mixture."""
+    wanted = {name.lower() for name in names}
+    found = [CLASSES[name] for name in wanted if name in CLASSES]
+    if not found:
+        return None
+    best = max(found, key=lambda candidate: len(candidate.chain))
+    return best if wanted <= best.lowered else None

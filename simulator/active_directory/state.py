@@ -1,0 +1,388 @@
+"""Forests, domains and controllers: what a world builds, and what people do to users. Knows no LDAP and no RPC.
+
+Refusals are raised as :class:`simulator.refusal.Refusal` with a word of the scenario format as reason, and the Win32
+and LDAP codes that the wires answer with.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from datetime import datetime, timedelta
+from random import Random
+from typing import Any
+from uuid import UUID
+
+from pwsync.credential import nt_hash
+from simulator.active_directory import accounts, builtin, logon, names, passwords
+from simulator.active_directory.accounts import UNCHANGED, Account, Texts, Unchanged
+from simulator.active_directory.passwords import PasswordSet
+from simulator.active_directory.policy import DomainPolicy
+from simulator.active_directory.replica import Entry, Replica
+from simulator.active_directory.schema import ObjectClass, Value
+from simulator.active_directory.times import TICKS_PER_SECOND, filetime
+from simulator.random import Randomness
+from simulator.refusal import Refusal
+
+__all__ = ["UNCHANGED", "Account", "Controller", "Domain", "DomainPolicy", "Forest", "PasswordSet"]
+
+RIGHTS = ("replicate-changes", "replicate-changes-all")
+FIRST_RID, RID_POOL_SIZE = 1100, 500
+CONTROLLER_STATES = ("up", "down", "no-outbound-replication")
+
+
+class Controller:
+    """A domain controller. ``state`` is one of :data:`CONTROLLER_STATES`; its clock is the world's."""
+
+    def __init__(self, domain: Domain, name: str) -> None:
+        self.domain = domain
+        self.name = name
+        self.state = "up"
+        identity = domain.random(f"controller/{name}")
+        self.invocation = _guid(identity)
+        self.replica = Replica(self.invocation, domain.sid, self)
+        self._guids = identity
+        self._rids: range | None = None
+        self._next_rid = 0
+        self._moment: datetime | None = None
+        self._ticks = 0
+        self._homes: dict[str, Entry] = {}
+        self._homes_version = -1
+
+    @property
+    def forest_dn(self) -> str:
+        """DN of the forest's root domain, below which configuration and schema lie."""
+        return self.domain.forest.root_dn
+
+    def now(self) -> int:
+        """The time as FILETIME."""
+        moment = self.domain.forest.clock()
+        if moment is not self._moment:
+            self._moment, self._ticks = moment, filetime(moment)
+        return self._ticks
+
+    def seconds(self) -> int:
+        """The time in whole seconds since 1601."""
+        return self.now() // TICKS_PER_SECOND
+
+    def take_rid(self) -> int:
+        """The next relative identifier of this controller's pool; the domain hands out pools of 500."""
+        if self._rids is None or self._next_rid not in self._rids:
+            self._rids = self.domain.take_rid_pool()
+            self._next_rid = self._rids.start
+        self._next_rid += 1
+        return self._next_rid - 1
+
+    def create(
+        self,
+        parent: Entry | None,
+        rdn: str,
+        kind: ObjectClass,
+        stored: dict[str, Value],
+        *,
+        rid: int = 0,
+        at: int | None = None,
+    ) -> Entry:
+        """Make an object with a fresh GUID, now or at a FILETIME."""
+        seconds = (self.now() if at is None else at) // TICKS_PER_SECOND
+        return self.replica.create(parent, rdn, kind, stored, guid=_guid(self._guids), rid=rid, seconds=seconds)
+
+    def home(self, ou: str) -> Entry:
+        """The container of a path, remembered until the tree changes."""
+        replica = self.replica
+        if self._homes_version != replica.tree_version:
+            self._homes.clear()
+            self._homes_version = replica.tree_version
+        found = self._homes.get(ou)
+        if found is None:
+            found = self._homes[ou] = accounts.unit(self, ou)
+        return found
+
+    def __repr__(self) -> str:
+        return f"<Controller {self.name}.{self.domain.name}>"
+
+
+def _guid(random: Random) -> bytes:
+    """A random (version 4) GUID in AD's byte order."""
+    octets = bytearray(random.randbytes(16))
+    octets[7] = octets[7] & 0x0F | 0x40
+    octets[8] = octets[8] & 0x3F | 0x80
+    return bytes(octets)
+
+
+class Domain:
+    """A domain. ``controllers`` keep one copy each; people's doings land on the first unless ``on`` names another.
+
+    password_log: every password that was set, in order. on_change: called with the domain after each of the calls below
+    that changed something.
+    """
+
+    def __init__(self, forest: Forest, name: str, policy: DomainPolicy, controllers: Sequence[str]) -> None:
+        if not controllers:
+            raise ValueError("a domain needs a controller")
+        self.forest = forest
+        self.name = name
+        self.netbios = name.partition(".")[0].upper()[:15]
+        self.dn = names.domain_dn(name)
+        self.policy = policy
+        parts = [self.random("sid").getrandbits(32) for _ in range(3)]
+        self.sid = names.sid_bytes("S-1-5-21-" + "-".join(map(str, parts)))
+        self.password_log: list[PasswordSet] = []
+        self.on_change: list[Callable[[Domain], None]] = []
+        self.fine_grained: list[FineGrainedPolicy] = []
+        self.controller_names = tuple(controllers)
+        self._pools = 0
+        self._rights = set(RIGHTS)
+        secrets = self.random("secrets")
+        self.administrator_password = f"Admin-{secrets.randbytes(9).hex()}"
+        self._connector = (f"MSOL_{secrets.randbytes(6).hex()}", f"Conn-{secrets.randbytes(12).hex()}-9")
+        self.controllers = {each: Controller(self, each) for each in controllers}
+        builtin.provision(self, self.controller(None))
+
+    def random(self, name: str) -> Random:
+        """A generator of this domain's own, by name."""
+        return self.forest.randomness.child(f"directory/{self.name}/{name}")
+
+    def controller(self, name: str | None = None) -> Controller:
+        """A controller by name, the first for None. KeyError for an unknown one."""
+        return self.controllers[name if name is not None else self.controller_names[0]]
+
+    def take_rid_pool(self) -> range:
+        """The next pool of relative identifiers."""
+        start = FIRST_RID + self._pools * RID_POOL_SIZE
+        self._pools += 1
+        return range(start, start + RID_POOL_SIZE)
+
+    @property
+    def version(self) -> int:
+        """Rises with every replicated write on any controller."""
+        return max(controller.replica.usn for controller in self.controllers.values())
+
+    def policy_for(self, entry: Entry) -> DomainPolicy:
+        """The policy that holds for a user: the fine-grained one with the lowest precedence, or the domain's."""
+        if not self.fine_grained:
+            return self.policy
+        mine = [each for each in self.fine_grained if entry.text("samaccountname").casefold() in each.applies_to]
+        return min(mine, key=lambda each: each.precedence).policy if mine else self.policy
+
+    # --- users --------------------------------------------------------------------------------------------------
+
+    def create_user(
+        self,
+        name: str,
+        password: str,
+        *,
+        user_class: str = "user",
+        ou: str | None = None,
+        display_name: str | None = None,
+        upn: str | None = None,
+        enabled: bool = True,
+        must_change: bool = False,
+        password_never_expires: bool = False,
+        smartcard_required: bool = False,
+        account_expires: datetime | None = None,
+        password_age: timedelta | None = None,
+        critical: bool = False,
+        attributes: Texts | None = None,
+        check_policy: bool = True,
+        on: str | None = None,
+    ) -> UUID:
+        """Make a user and return the objectGUID.
+
+        ou: below the domain's root, ``OU=People`` if None; made as needed. password_age: the object with its password
+        was made that long ago. check_policy False: the password is taken as it is. Raises Refusal: password-too-short,
+        password-too-weak, name-taken, upn-taken, no-such-attribute, ...
+        """
+        entry = accounts.create(
+            self, self.controller(on), name, password, user_class=user_class, ou=ou, display_name=display_name, upn=upn,
+            enabled=enabled, must_change=must_change, password_never_expires=password_never_expires,
+            smartcard_required=smartcard_required, account_expires=account_expires, password_age=password_age,
+            critical=critical, attributes=attributes, check_policy=check_policy,
+        )  # fmt: skip
+        self._changed()
+        return UUID(bytes_le=entry.guid)
+
+    def change_password(self, name: str, old: str, new: str, on: str | None = None) -> None:
+        """A user's own change. Raises Refusal: no-such-user, locked, wrong-password, disabled, expired (the account),
+        password-too-young, password-too-short, password-too-weak, password-reused."""
+        passwords.change(*self._user(name, on), old, new)
+        self._changed()
+
+    def reset_password(self, name: str, new: str, must_change: bool = False, on: str | None = None) -> None:
+        """An administrator's reset. Raises Refusal: no-such-user, password-too-short, password-too-weak."""
+        passwords.reset(*self._user(name, on), new, must_change=must_change)
+        self._changed()
+
+    def require_change(self, name: str, required: bool = True, on: str | None = None) -> None:
+        """Set or clear "must change at next logon"; clearing makes the password as old as now."""
+        passwords.require_change(*self._user(name, on), required)
+        self._changed()
+
+    def set_user(
+        self,
+        name: str,
+        *,
+        enabled: bool | None = None,
+        account_expires: datetime | Unchanged | None = UNCHANGED,
+        password_never_expires: bool | None = None,
+        smartcard_required: bool | None = None,
+        upn: str | None = None,
+        display_name: str | None = None,
+        attributes: Mapping[str, str | Sequence[str] | None] | None = None,
+        on: str | None = None,
+    ) -> None:
+        """Change properties in one transaction; None leaves them (account_expires None: never). An attribute that is
+        None is cleared. smartcard_required True replaces the password by a random one. Raises Refusal."""
+        controller, entry = self._user(name, on)
+        accounts.update(
+            self, controller, entry, enabled=enabled, account_expires=account_expires,
+            password_never_expires=password_never_expires, smartcard_required=smartcard_required, upn=upn,
+            display_name=display_name, attributes=attributes,
+        )  # fmt: skip
+        self._changed()
+
+    def unlock(self, name: str, on: str | None = None) -> None:
+        """End a lockout and forget the wrong passwords."""
+        accounts.unlock(*self._user(name, on))
+        self._changed()
+
+    def delete_user(self, name: str, on: str | None = None) -> None:
+        """Delete a user; a tombstone remains."""
+        controller, entry = self._user(name, on)
+        controller.replica.delete(entry, controller.seconds())
+        self._changed()
+
+    def move_user(self, name: str, ou: str, on: str | None = None) -> None:
+        """Move a user to another OU, made as needed."""
+        accounts.move(*self._user(name, on), ou)
+        self._changed()
+
+    def logon(self, name: str, password: str, *, on: str | None = None, observe: bool = False) -> str:
+        """The outcome of an interactive logon: ok, wrong-password, expired, must-change, disabled, locked,
+        account-expired, no-such-user or unavailable. observe: no counters, no times."""
+        controller = self.controller(on)
+        if controller.state == "down":
+            return "unavailable"
+        try:
+            entry = accounts.lookup(controller, name)
+        except Refusal:
+            return "no-such-user"
+        return logon.check(controller, entry, nt_hash(password), observe=observe)
+
+    def find(self, name: str, on: str | None = None) -> Account:
+        """A user by sAMAccountName. Raises Refusal no-such-user."""
+        return Account(self._user(name, on)[1])
+
+    def by_guid(self, guid: UUID, on: str | None = None) -> Account:
+        """A user by objectGUID, deleted ones too. Raises Refusal no-such-user."""
+        entry = self.controller(on).replica.by_guid.get(guid.bytes_le)
+        if entry is None or not entry.kind.is_account:
+            raise Refusal("no-such-user", f"no user in {self.name} has the GUID {guid}")
+        return Account(entry)
+
+    def accounts(self, on: str | None = None) -> Iterator[Account]:
+        """All users that are not deleted, in order of creation; built-in ones and the connector's account too."""
+        for entry in list(self.controller(on).replica.by_guid.values()):
+            if entry.kind.is_account and not entry.deleted and entry.kind.name != "computer":
+                yield Account(entry)
+
+    def _user(self, name: str, on: str | None) -> tuple[Controller, Entry]:
+        controller = self.controller(on)
+        return controller, accounts.lookup(controller, name)
+
+    # --- the domain ---------------------------------------------------------------------------------------------
+
+    def set_policy(self, **changes: Any) -> None:
+        """Change keys of the domain's policy; the root object shows them."""
+        self.policy = dataclasses.replace(self.policy, **changes)
+        controller = self.controller()
+        controller.replica.write(
+            controller.replica.root, dict(builtin.policy_values(self.policy)), controller.seconds()
+        )
+        self._changed()
+
+    def grant(self, right: str) -> None:
+        """Give the connector's account one of :data:`RIGHTS` on the domain."""
+        self._set_rights(right, self._rights | {right})
+
+    def revoke(self, right: str) -> None:
+        """Take one of :data:`RIGHTS` from the connector's account."""
+        self._set_rights(right, self._rights - {right})
+
+    def _set_rights(self, right: str, rights: set[str]) -> None:
+        if right not in RIGHTS:
+            raise ValueError(f"no right is called {right!r}; there are {', '.join(RIGHTS)}")
+        if rights != self._rights:
+            self._rights = rights
+            controller = self.controller()
+            controller.replica.touch(controller.replica.root, ("ntsecuritydescriptor",), controller.seconds())
+            self._changed()
+
+    def rights_of(self, entry: Entry) -> frozenset[str]:
+        """The replication rights of an account: administrators have all, the connector's what was granted."""
+        if self.is_administrator(entry):
+            return frozenset(RIGHTS)
+        if entry.text("samaccountname") == self._connector[0]:
+            return frozenset(self._rights)
+        return frozenset()
+
+    def is_administrator(self, entry: Entry) -> bool:
+        """Whether an account is a member of Domain Admins."""
+        admins = entry.replica.by_rid[512]
+        return admins.guid in entry.replica.groups_of.get(entry.guid, ())
+
+    def connector_account(self) -> tuple[str, str]:
+        """Name and current password of the agent's account in this domain."""
+        return self._connector
+
+    def set_connector_password(self, new: str) -> None:
+        """Change the connector account's password in the directory."""
+        name = self._connector[0]
+        passwords.store(*self._user(name, None), nt_hash(new), "reset")
+        self._connector = (name, new)
+        self._changed()
+
+    def _changed(self) -> None:
+        for tell in self.on_change:
+            tell(self)
+
+    def __repr__(self) -> str:
+        return f"<Domain {self.name}>"
+
+
+@dataclasses.dataclass(frozen=True)
+class FineGrainedPolicy:
+    """A password settings object: ``policy`` for ``applies_to`` (account names, case-folded)."""
+
+    name: str
+    precedence: int
+    applies_to: frozenset[str]
+    policy: DomainPolicy
+
+
+class Forest:
+    """A forest. ``clock`` gives the time now (aware UTC); ``randomness`` everything that is drawn."""
+
+    def __init__(self, name: str, clock: Callable[[], datetime], randomness: Randomness) -> None:
+        self.name = name
+        self.clock = clock
+        self.randomness = randomness
+        self.domains: dict[str, Domain] = {}
+        self._root_dn: str | None = None
+
+    @property
+    def root_dn(self) -> str:
+        """DN of the root domain: the first that was added."""
+        if self._root_dn is None:
+            raise RuntimeError(f"forest {self.name} has no domain yet")
+        return self._root_dn
+
+    def add_domain(
+        self, name: str, policy: DomainPolicy | None = None, controllers: Sequence[str] = ("dc1",)
+    ) -> Domain:
+        """A new domain with its built-in objects. ValueError if there is one of that name."""
+        if name in self.domains:
+            raise ValueError(f"forest {self.name} already has a domain {name}")
+        self._root_dn = self._root_dn or names.domain_dn(name)
+        domain = self.domains[name] = Domain(self, name, policy or DomainPolicy(), controllers)
+        return domain

@@ -1,0 +1,110 @@
+"""Attribute values between the directory's own types and the wire's octets."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from simulator.active_directory import schema
+from simulator.active_directory.names import InvalidName, parse_dn
+from simulator.active_directory.schema import Attribute, Scalar, Value
+
+
+class InvalidValue(ValueError):
+    """A value that the attribute's syntax does not allow; ``code`` is the LDAP result (21, 19 or 20)."""
+
+    def __init__(self, code: int, message: str) -> None:
+        self.code = code
+        super().__init__(message)
+
+
+INVALID_SYNTAX, CONSTRAINT = 21, 19
+
+
+def read(attribute: Attribute, octets: bytes) -> Scalar:
+    """One value as the directory keeps it. Raises InvalidValue."""
+    if attribute.syntax == schema.OCTETS:
+        return octets
+    try:
+        text = octets.decode()
+    except UnicodeDecodeError:
+        raise InvalidValue(INVALID_SYNTAX, f"{attribute.name}: not UTF-8") from None
+    return read_text(attribute, text)
+
+
+def read_text(attribute: Attribute, text: str) -> Scalar:
+    """The same for a value that is already text."""
+    syntax = attribute.syntax
+    if syntax == schema.TEXT or syntax == schema.OID:
+        if not text:
+            raise InvalidValue(INVALID_SYNTAX, f"{attribute.name}: an empty value")
+        if attribute.most and len(text) > attribute.most:
+            raise InvalidValue(CONSTRAINT, f"{attribute.name}: longer than {attribute.most} characters")
+        return text
+    if syntax in (schema.INTEGER, schema.LARGE):
+        return _number(attribute, text)
+    if syntax == schema.BOOLEAN:
+        if text.upper() not in ("TRUE", "FALSE"):
+            raise InvalidValue(INVALID_SYNTAX, f"{attribute.name}: neither TRUE nor FALSE")
+        return text.upper() == "TRUE"
+    if syntax == schema.NAME:
+        try:
+            parse_dn(text)
+        except InvalidName as problem:
+            raise InvalidValue(INVALID_SYNTAX, f"{attribute.name}: {problem}") from None
+        return text
+    return text.encode() if syntax == schema.OCTETS else text
+
+
+def _number(attribute: Attribute, text: str) -> int:
+    bits = 32 if attribute.syntax == schema.INTEGER else 64
+    digits = text[1:] if text.startswith("-") else text
+    if not digits.isascii() or not digits.isdigit() or len(digits) > 20:
+        raise InvalidValue(INVALID_SYNTAX, f"{attribute.name}: not a number")
+    number = int(text)
+    if bits == 32 and 1 << 31 <= number < 1 << 32:
+        number -= 1 << 32  # AD takes unsigned 32-bit numbers and keeps them signed
+    if not -(1 << bits - 1) <= number < 1 << bits - 1:
+        raise InvalidValue(INVALID_SYNTAX, f"{attribute.name}: out of range")
+    return number
+
+
+def pack(values: Sequence[Scalar]) -> Value | None:
+    """Values as one: None for none, a single one bare, more as a tuple."""
+    if not values:
+        return None
+    return values[0] if len(values) == 1 else tuple(values)
+
+
+def octets(value: Scalar) -> bytes:
+    """One value as it crosses the wire."""
+    if isinstance(value, bytes):
+        return value
+    if isinstance(value, str):
+        return value.encode("utf-8", "surrogatepass")
+    if value is True or value is False:
+        return b"TRUE" if value else b"FALSE"
+    return b"%d" % value
+
+
+def all_octets(value: Value) -> list[bytes]:
+    """All of an attribute's values as they cross the wire."""
+    if isinstance(value, tuple):
+        return [octets(each) for each in value]
+    return [octets(value)]
+
+
+def matching_form(attribute: Attribute, value: Scalar) -> Scalar:
+    """What makes two values of an attribute equal: texts and names ignore case."""
+    if isinstance(value, str):
+        if attribute.syntax == schema.NAME:
+            return normal_dn(value)
+        return value.casefold()
+    return value
+
+
+def normal_dn(text: str) -> str:
+    """A DN's form for comparison; what is no DN is compared as text."""
+    try:
+        return ",".join(f"{kind.lower()}={value.casefold()}" for kind, value in parse_dn(text))
+    except InvalidName:
+        return text.casefold()

@@ -1,0 +1,103 @@
+"""Attributes that are not stored: names, identifiers, classes, times and what is computed from them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from simulator.active_directory import names
+from simulator.active_directory.schema import Value
+from simulator.active_directory.times import generalized
+
+if TYPE_CHECKING:
+    from simulator.active_directory.replica import Entry
+
+NORMAL_USER, WORKSTATION, GROUP = 0x3000_0000, 0x3000_0001, 0x1000_0000
+
+
+def _sid(entry: Entry) -> Value | None:
+    if entry.parent is None:
+        return entry.replica.domain_sid
+    return object_sid(entry) if entry.rid else None
+
+
+def object_sid(entry: Entry) -> bytes:
+    """The SID of an account or group: the domain's with one more part."""
+    sid = entry.replica.domain_sid
+    return b"\x01" + bytes((sid[1] + 1,)) + sid[2:] + entry.rid.to_bytes(4, "little")
+
+
+def _account_type(entry: Entry) -> Value | None:
+    if entry.deleted:
+        return None
+    if "computer" in entry.kind.lowered:
+        return WORKSTATION
+    if entry.kind.is_account:
+        return NORMAL_USER
+    return GROUP if entry.kind.name == "group" else None
+
+
+def category_dn(category: str, entry: Entry) -> str:
+    """``Person`` as the DN of its class in the schema of the forest."""
+    forest_root = getattr(entry.replica.owner, "forest_dn", entry.replica.root.dn)
+    return f"CN={category},CN=Schema,CN=Configuration,{forest_root}"
+
+
+def _category(entry: Entry) -> Value | None:
+    return None if entry.deleted else category_dn(entry.kind.category, entry)
+
+
+def _marked_deleted(entry: Entry) -> Value | None:
+    return True if entry.deleted or entry is entry.replica.deleted_objects else None
+
+
+def _members_of(entry: Entry) -> Value | None:
+    by_guid = entry.replica.by_guid
+    return _packed([by_guid[guid].dn for guid in entry.replica.groups_of.get(entry.guid, ())])
+
+
+def _members(entry: Entry) -> Value | None:
+    by_guid = entry.replica.by_guid
+    stored = entry.values.get("member")
+    return _packed([by_guid[guid].dn for guid in stored]) if isinstance(stored, tuple) else None  # type: ignore[index]
+
+
+def _named(kind: str) -> Callable[[Entry], Value | None]:
+    return lambda entry: entry.rdn if entry.kind.rdn == kind and entry.parent is not None else None
+
+
+def _packed(values: list[str]) -> Value | None:
+    return None if not values else values[0] if len(values) == 1 else tuple(values)
+
+
+def _name(entry: Entry) -> Value | None:
+    return names.parse_dn(entry.rdn)[0][1] if entry.parent is None else entry.rdn
+
+
+def _parent_guid(entry: Entry) -> Value | None:
+    return entry.parent.guid if entry.parent is not None else None
+
+
+VIRTUAL: dict[str, Callable[[Entry], Value | None]] = {
+    "distinguishedname": lambda entry: entry.dn,
+    "name": _name,
+    "cn": _named("CN"),
+    "ou": _named("OU"),
+    "dc": lambda entry: _name(entry) if entry.kind.rdn == "DC" else None,
+    "objectguid": lambda entry: entry.guid,
+    "objectsid": _sid,
+    "objectclass": lambda entry: entry.kind.chain,
+    "objectcategory": _category,
+    "usnchanged": lambda entry: entry.usn,
+    "usncreated": lambda entry: entry.created.local_usn,
+    "whencreated": lambda entry: generalized(entry.created.changed),
+    "whenchanged": lambda entry: generalized(entry.changed),
+    "instancetype": lambda entry: 5 if entry.parent is None else 4,
+    "isdeleted": _marked_deleted,
+    "isrecycled": lambda entry: True if entry.deleted else None,
+    "samaccounttype": _account_type,
+    "memberof": _members_of,
+    "member": _members,
+    "parentguid": _parent_guid,
+}
+"""By schema key; more are added by the module that can compute them."""
