@@ -1,0 +1,105 @@
+"""The model of a scenario file. A key ``must-change`` is the attribute ``must_change``; ``class`` is ``class_``.
+
+Everything that a file may say is here or comes through here; how it is read is in :mod:`simulator.scenario.file`.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from functools import partial
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, PrivateAttr
+
+from simulator.scenario import values
+from simulator.scenario.action_models import ACTIONS
+from simulator.scenario.base import Action, Expectation, Part, Placed, key_of
+from simulator.scenario.expectation_models import EXPECTATIONS, ExpectRefused
+from simulator.scenario.fault_models import Explore, ExploreChanges, ExploreFaults, Fault
+from simulator.scenario.given_models import (
+    DEFAULT_DOMAIN,
+    AgentSpec,
+    CloudPolicyKeys,
+    CloudSpec,
+    CloudUserSpec,
+    DomainPolicyKeys,
+    DomainSpec,
+    FineGrainedPolicy,
+    ForestSpec,
+    Given,
+    NetworkSpec,
+    PopulationSpec,
+    ScopeSpec,
+    UserSpec,
+)
+from simulator.scenario.kinds import CHOICE, NAME, TAG, TEXT, Kind, Offset, Text, Time, listed, read_one_or_more, read_pairs, whole
+from simulator.scenario.kinds import read_choice
+from simulator.scenario.result import Position
+
+PROFILE_NAMES = ("2017", "current")
+Profiles = Annotated[
+    tuple[str, ...],
+    Kind(
+        partial(read_one_or_more, partial(read_choice, PROFILE_NAMES), "a profile, or a list of profiles"),
+        "2017, current, or a list of both",
+        {
+            "anyOf": [
+                {"enum": ["2017", 2017, "current"]},
+                {"type": "array", "items": {"enum": ["2017", 2017, "current"]}, "minItems": 1},
+            ]
+        },
+    ),
+]
+
+
+class Step(Placed):
+    """One entry of the timeline: at this offset from the start these things happen, and these must hold."""
+
+    name = "step"
+    at: Offset
+    do: tuple[Action, ...] = ()
+    expect: tuple[Expectation, ...] = ()
+
+    @property
+    def refused(self) -> str | None:
+        """The reason for which this entry expects its action to be refused."""
+        return next((each.reason for each in self.expect if isinstance(each, ExpectRefused)), None)
+
+
+class Row(Part):
+    """A row of ``examples``: texts that replace ``$key`` in the file."""
+
+    name: Annotated[str, NAME]
+    values: Annotated[
+        dict[str, Any],
+        Kind(partial(read_pairs, values.as_any, "a mapping from keys to values"), "a mapping from keys to values", {"type": "object"}),
+    ]
+
+
+class Scenario(Part):
+    """A scenario: why it is there, the world at the start, what happens, what goes wrong, what must hold."""
+
+    scenario: Text
+    why: Text
+    rules: Annotated[tuple[str, ...], listed(NAME, at_least=1)]
+    tags: Annotated[tuple[str, ...], listed(TAG)] = ()
+    profile: Profiles = ("2017",)
+    start: Time = values.START
+    seed: Annotated[int, whole(0, 2**63 - 1)] = 1
+    given: Given = Given()
+    faults: tuple[Fault, ...] = ()
+    timeline: tuple[Step, ...] = ()
+    explore: Explore | None = None
+    except_: Annotated[
+        dict[str, str],
+        Kind(
+            partial(read_pairs, TEXT.read, "invariants, each with the reason why it is off"),
+            "invariants, each with the reason why it is off",
+            {"type": "object", "additionalProperties": {"type": "string"}},
+        ),
+    ] = Field(default_factory=dict)
+
+    @property
+    def profiles(self) -> tuple[str, ...]:
+        """The profiles to run under."""
+        return self.profile
