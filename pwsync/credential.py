@@ -50,7 +50,7 @@ class Credential:
 
 
 def nt_hash(password: str) -> bytes:
-    """The NT hash of a password: 16 bytes ([MS-NLMP] 3.3.1). Any text is taken, lone surrogates too, as Windows does."""
+    """The NT hash of a password: 16 bytes ([MS-NLMP] 3.3.1). Any text is taken, lone surrogates too, as in Windows."""
     return MD4.new(password.encode("utf-16-le", "surrogatepass")).digest()  # noqa: S303 - the product's first step
 
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from typing import Final
+from collections.abc import Mapping
+from typing import Final, Protocol
 from xml.etree.ElementTree import Element, SubElement
 
 from pwsync.errors import BinaryXmlError
@@ -44,11 +45,26 @@ class _Names(dict[bytes, str]):
 _Scope = dict[str, _Names]
 
 
-def decode(data: bytes) -> Element:
-    """The tree in a document. Raises BinaryXmlError, and nothing else, for bytes that are none."""
+class Cutter(Protocol):
+    """Reads the usual items of a batch itself, straight from the bytes.
+
+    holder: Clark name of the element that holds the items. take: is called at the holder's content with the document,
+    the offset and the prefixes declared there; it keeps what it takes and returns the offset where reading goes on.
+    """
+
+    holder: str
+
+    def take(self, data: bytes, at: int, declared: Mapping[str, str]) -> int: ...
+
+
+def decode(data: bytes, cutter: Cutter | None = None) -> Element:
+    """The tree in a document, without what ``cutter`` took from it.
+
+    Raises BinaryXmlError, and nothing else, for bytes that are no document.
+    """
     if len(data) > SIZE_MAX:
         raise BinaryXmlError(f"a document of {len(data)} bytes; at most {SIZE_MAX} are read")
-    reader = _Reader(data)
+    reader = _Reader(data, cutter)
     try:
         return reader.document()
     except GARBLED as error:
@@ -62,8 +78,9 @@ def decode(data: bytes) -> Element:
 class _Reader:
     """One pass over one document; ``at`` is the offset of the record being read."""
 
-    def __init__(self, data: bytes) -> None:
+    def __init__(self, data: bytes, cutter: Cutter | None) -> None:
         self.data = data
+        self.cutter = cutter
         self.at = 0
         self.array_values = 0
         self.namespaces: dict[str, _Names] = {}
@@ -80,7 +97,7 @@ class _Reader:
 
     def document(self) -> Element:
         """Read everything; a holder element stands above the root so that the loop needs no special case."""
-        data, size = self.data, len(self.data)
+        data, size, cutter = self.data, len(self.data), self.cutter
         current = holder = Element("document")
         scope: _Scope = {"": self.names(""), "xml": self.names("http://www.w3.org/XML/1998/namespace")}
         stack: list[tuple[Element, _Scope]] = []
@@ -111,6 +128,8 @@ class _Reader:
                 if len(stack) > DEPTH_MAX:
                     raise BinaryXmlError(f"elements nested more than {DEPTH_MAX} deep", self.at)
                 current, scope, at = self.element(record, at, current, scope)
+                if cutter is not None and current.tag == cutter.holder:
+                    at = cutter.take(data, at, {prefix: names.namespace for prefix, names in scope.items()})
                 continue
             elif record == _COMMENT:
                 length, at = read_length(data, at)

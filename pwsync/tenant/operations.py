@@ -34,19 +34,25 @@ from pwsync.tenant.messages import (
 _NIL = f"{{{XSI}}}nil"
 _TYPE = f"{{{XSI}}}type"
 _INTEGER_DIGITS_MAX = 18
+_from_iso_format = datetime.fromisoformat
+"""Kept from before any test freezes time: a frozen datetime class parses ten times slower, to the same value."""
 
 
 def format_time(when: datetime) -> str:
     """An aware time as the service writes it: UTC, ``2017-01-13T09:02:00Z``, fractions only where there are any."""
     if when.tzinfo is None:
         raise ValueError("a time on the wire needs a time zone")
-    return when.astimezone(UTC).isoformat()[:-6] + "Z"
+    if when.tzinfo is not UTC:
+        when = when.astimezone(UTC)
+    return when.isoformat()[:-6] + "Z"
 
 
 def parse_time(text: str) -> datetime:
     """Read an XML Schema dateTime; without a zone it is UTC. Raises BinaryXmlError."""
     try:
-        when = datetime.fromisoformat(text)
+        when = _from_iso_format(text)
+        if when.tzinfo is UTC:
+            return when
         return when.replace(tzinfo=UTC) if when.tzinfo is None else when.astimezone(UTC)
     except (ValueError, OverflowError) as error:
         raise BinaryXmlError(f"not the message expected: {text!r} is not a date") from error

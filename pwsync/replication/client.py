@@ -1,0 +1,281 @@
+"""The agent's side of directory replication: bind, read what has changed, open the secrets.
+
+The operations are those of MS-DRSR (IDL_DRSBind, IDL_DRSGetNCChanges, IDL_DRSUnbind) with an NTLMv2 sign-on before
+them; a :class:`pwsync.ports.ReplicationChannel` carries them as messages of plain values:
+
+    negotiate       {account, domain} -> {binding: int, challenge: 8 bytes, target_info: bytes}
+    authenticate    {binding, account, domain, client_blob: bytes, proof: 16 bytes} -> {handle: bytes}
+    get-nc-changes  {handle, naming_context: DN, cookie: bytes or None, attributes: [name], max_objects: int,
+                     object: GUID as 16 bytes or None}
+                    -> {objects: [{guid: 16 bytes, dn, sid: bytes, deleted: bool,
+                                   attributes: [{name, values: [bytes], version: int, changed: seconds since 1601,
+                                                 invocation: 16 bytes, originating_usn: int, local_usn: int}]}],
+                        cookie: bytes, more: bool}
+    unbind          {handle} -> {}
+
+GUIDs are in the byte order of ``objectGUID`` (``UUID.bytes_le``). An answer of another shape is error 1728.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from base64 import b64encode
+from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+from random import Random
+from typing import Any, Final, NamedTuple
+from uuid import UUID
+
+from pwsync.credential import NT_HASH_SIZE, nt_hash
+from pwsync.errors import EnvelopeError, ReplicationError
+from pwsync.ports import ReplicationChannel
+from pwsync.replication import ntlm
+from pwsync.replication.envelope import Md5, decrypt
+
+PROTOCOL_ERROR: Final = 1728
+"""RPC_S_PROTOCOL_ERROR: the answer could not be understood."""
+INVALID_BINDING: Final = 1702
+"""RPC_S_INVALID_BINDING: an operation without a bind before it."""
+
+SESSION_KEYS_MAX: Final = 4
+_EPOCH: Final = datetime(1601, 1, 1, tzinfo=UTC)
+_CHANGED_MAX: Final = 265_046_774_399
+"""The last second of the year 9999; a later one has no date."""
+
+
+class AttributeStamp(NamedTuple):
+    """When an attribute was written, as replication tells: stamps of one attribute are ordered by their age.
+
+    version: rises by one with each originating write. changed: whole seconds since 1601-01-01 UTC. usn: the local USN
+    on the controller that was read.
+    """
+
+    version: int
+    changed: int
+    usn: int
+
+    @property
+    def time(self) -> datetime:
+        """``changed`` as an aware UTC time."""
+        return changed_time(self.changed)
+
+
+class ReplicatedAttribute(NamedTuple):
+    """An attribute's current values and the metadata of its last write."""
+
+    name: str
+    values: tuple[bytes, ...]
+    version: int
+    changed: int
+    invocation_id: UUID
+    originating_usn: int
+    local_usn: int
+
+    @property
+    def stamp(self) -> AttributeStamp:
+        return AttributeStamp(self.version, self.changed, self.local_usn)
+
+
+class ReplicatedObject(NamedTuple):
+    """An object's current state, as far as it was asked for. ``rid`` is 0 if it has no SID."""
+
+    guid: UUID
+    dn: str
+    rid: int
+    sid: bytes
+    deleted: bool
+    attributes: dict[str, ReplicatedAttribute]
+
+
+class ReplicationPage(NamedTuple):
+    """One answer: objects in the order of their last change, and the cookie to go on from."""
+
+    objects: list[ReplicatedObject]
+    cookie: bytes
+    more: bool
+
+
+def changed_time(changed: int) -> datetime:
+    """Whole seconds since 1601-01-01 as an aware UTC time."""
+    return _EPOCH + timedelta(seconds=changed)
+
+
+def source_anchor(guid: UUID) -> str:
+    """The anchor that ties a cloud user to a directory object: base64 of its ``objectGUID``."""
+    return b64encode(guid.bytes_le).decode()
+
+
+class ReplicationClient:
+    """One connection to one domain controller.
+
+    channel: carries the operations. random: for the client's challenges. clock: the time now, aware UTC.
+    md5: how MD5 is had; on a FIPS server it raises ValueError, which then comes out of :meth:`nt_hash`.
+    Every method raises ReplicationError where the controller refuses, breaks off or answers nonsense (1728).
+    """
+
+    def __init__(
+        self,
+        channel: ReplicationChannel,
+        random: Random,
+        clock: Callable[[], datetime],
+        *,
+        md5: Md5 = hashlib.md5,
+    ) -> None:
+        self._channel = channel
+        self._random = random
+        self._clock = clock
+        self._md5 = md5
+        self._handle: bytes | None = None
+        self._session_keys: list[bytes] = []
+        self._invocations: dict[bytes, UUID] = {}
+
+    @property
+    def bound(self) -> bool:
+        return self._handle is not None
+
+    @property
+    def session_keys(self) -> tuple[bytes, ...]:
+        """Keys of the last binds, newest first: a secret that was read before a new bind can still be opened."""
+        return tuple(self._session_keys)
+
+    def bind(self, domain: str, account: str, password: str) -> None:
+        """Sign on. A wrong account or password is ReplicationError 1326."""
+        self._handle = None
+        offer = self._channel.call("negotiate", {"account": account, "domain": domain})
+        binding, challenge = _get(offer, "binding", int), _get(offer, "challenge", bytes)
+        if len(challenge) != ntlm.CHALLENGE_SIZE:
+            raise _garbled("a challenge is 8 bytes")
+        response_key = ntlm.ntowf_v2(nt_hash(password), account, domain)
+        blob = ntlm.client_blob(self._filetime(), self._random.randbytes(8), _get(offer, "target_info", bytes))
+        proof = ntlm.nt_proof(response_key, challenge, blob)
+        answer = self._channel.call(
+            "authenticate",
+            {"binding": binding, "account": account, "domain": domain, "client_blob": blob, "proof": proof},
+        )
+        self._handle = _get(answer, "handle", bytes)
+        self._session_keys.insert(0, ntlm.session_base_key(response_key, proof))
+        del self._session_keys[SESSION_KEYS_MAX:]
+
+    def changes(
+        self, cookie: bytes | None, naming_context: str, attributes: Sequence[str], max_objects: int = 500
+    ) -> ReplicationPage:
+        """The next page of objects that changed since ``cookie`` (None: all of them)."""
+        page = self._read(naming_context, cookie, attributes, max_objects, None)
+        if page.more and page.cookie == cookie:
+            raise _garbled("more is announced, and the cookie stands still")
+        return page
+
+    def object(self, guid: UUID, naming_context: str, attributes: Sequence[str]) -> ReplicationPage:
+        """One object's current state; the page's cookie is of no use. 8333 if the object does not exist."""
+        return self._read(naming_context, None, attributes, 1, guid.bytes_le)
+
+    def unbind(self) -> None:
+        """Sign off, if signed on; the connection counts as closed even if that fails. Session keys are kept."""
+        handle, self._handle = self._handle, None
+        if handle is not None:
+            self._channel.call("unbind", {"handle": handle})
+
+    def nt_hash(self, obj: ReplicatedObject) -> bytes | None:
+        """The object's NT hash (16 bytes); None if it has none. Raises EnvelopeError."""
+        attribute = obj.attributes.get("unicodePwd")
+        if attribute is None or not attribute.values:
+            return None
+        found = decrypt(attribute.values[0], self._session_keys, obj.rid, md5=self._md5)
+        if found is not None and len(found) != NT_HASH_SIZE:
+            raise EnvelopeError(f"invalid parameter: an NT hash of {len(found)} bytes")
+        return found
+
+    def _filetime(self) -> int:
+        return (self._clock() - _EPOCH) // timedelta(microseconds=1) * 10
+
+    def _read(
+        self,
+        naming_context: str,
+        cookie: bytes | None,
+        attributes: Sequence[str],
+        max_objects: int,
+        guid: bytes | None,
+    ) -> ReplicationPage:
+        if self._handle is None:
+            raise ReplicationError(INVALID_BINDING, "The binding handle is invalid.")
+        answer = self._channel.call(
+            "get-nc-changes",
+            {
+                "handle": self._handle,
+                "naming_context": naming_context,
+                "cookie": cookie,
+                "attributes": list(attributes),
+                "max_objects": max_objects,
+                "object": guid,
+            },
+        )
+        objects = [self._object(raw) for raw in _get(answer, "objects", list)]
+        return ReplicationPage(objects, _get(answer, "cookie", bytes), _get(answer, "more", bool))
+
+    def _object(self, raw: Mapping[str, Any]) -> ReplicatedObject:
+        attributes = {}
+        for entry in _get(raw, "attributes", list):
+            attribute = self._attribute(entry)
+            attributes[attribute.name] = attribute
+        sid = _get(raw, "sid", bytes)
+        return ReplicatedObject(
+            _uuid(_get(raw, "guid", bytes)),
+            _get(raw, "dn", str),
+            _rid(sid),
+            sid,
+            _get(raw, "deleted", bool),
+            attributes,
+        )
+
+    def _attribute(self, raw: Mapping[str, Any]) -> ReplicatedAttribute:
+        changed = _get(raw, "changed", int)
+        if not 0 <= changed <= _CHANGED_MAX:
+            raise _garbled("an attribute was changed at no date")
+        values = tuple(_get(raw, "values", list))
+        for value in values:
+            if type(value) is not bytes:
+                raise _garbled("an attribute's value is not bytes")
+        invocation = _get(raw, "invocation", bytes)
+        identifier = self._invocations.get(invocation)
+        if identifier is None:
+            identifier = self._invocations[invocation] = _uuid(invocation)
+        return ReplicatedAttribute(
+            _get(raw, "name", str),
+            values,
+            _get(raw, "version", int),
+            changed,
+            identifier,
+            _get(raw, "originating_usn", int),
+            _get(raw, "local_usn", int),
+        )
+
+
+def _get(message: Any, key: str, kind: type[Any]) -> Any:
+    """A field of a message; exactly of that type, because True is no USN."""
+    try:
+        found = message[key]
+    except (KeyError, TypeError, IndexError) as error:
+        raise _garbled(f"the answer has no {key}") from error
+    if type(found) is not kind:
+        raise _garbled(f"the answer's {key} is a {type(found).__name__}")
+    return found
+
+
+def _garbled(detail: str) -> ReplicationError:
+    return ReplicationError(PROTOCOL_ERROR, f"A remote procedure call (RPC) protocol error occurred: {detail}.")
+
+
+def _uuid(raw: bytes) -> UUID:
+    try:
+        return UUID(bytes_le=raw)
+    except ValueError as error:
+        raise _garbled("a GUID is 16 bytes") from error
+
+
+def _rid(sid: bytes) -> int:
+    """The last sub-authority of a binary SID ([MS-DTYP] 2.4.2.2)."""
+    if not sid:
+        return 0
+    if len(sid) < 12 or len(sid) != 8 + 4 * sid[1]:
+        raise _garbled("a SID of a length that does not exist")
+    return int.from_bytes(sid[-4:], "little")

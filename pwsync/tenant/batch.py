@@ -1,0 +1,219 @@
+"""Whole batches of credentials between bytes and values, without a tree per item.
+
+An initial synchronization moves tens of thousands of credentials, and nearly all items have one shape: an anchor of 24
+characters, a credential of 103, a date in whole seconds, nothing for Domain Services. For these the bytes of an item
+are a template. The templates are cut from what the general codec writes, so that there is one definition of the format;
+whatever has another shape goes through the general codec, with the same result.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Final, Generic, TypeVar
+from uuid import UUID
+from xml.etree.ElementTree import Element
+
+from pwsync.tenant.binary_reader import decode
+from pwsync.tenant.binary_writer import encode
+from pwsync.tenant.messages import (
+    COEXISTENCE,
+    PREFIXES,
+    XSI,
+    CallHeader,
+    CredentialItem,
+    CredentialResult,
+    Request,
+    parse_request,
+    parse_response,
+    request_envelope,
+    response_envelope,
+)
+from pwsync.tenant.operations import (
+    format_time,
+    parse_time,
+    read_credentials,
+    read_credentials_result,
+    write_credentials,
+    write_credentials_result,
+)
+
+_OPERATION: Final = "ProvisionCredentials"
+_ENDS: Final = b"\x01" * 5
+"""The ends of items, request, operation, body and envelope, with which every message closes."""
+
+_ANCHOR, _CREDENTIAL, _DATE = b"A" * 24, b"C" * 103, b"D" * 20
+_RESULT: Final = b"7"
+
+T = TypeVar("T")
+
+
+class _Cutter(Generic[T]):
+    """Takes items of the usual shape out of a document while it is read (see :func:`binary_reader.decode`)."""
+
+    holder: str
+
+    def __init__(self) -> None:
+        self.items: list[T] = []
+
+    def take(self, data: bytes, at: int, declared: Mapping[str, str]) -> int:
+        """Take items from offset ``at`` on; returns the offset of the first byte that belongs to none of them.
+
+        A template is bytes with prefixes in them: it means its item only where these are declared as usual.
+        """
+        if declared.get("b") != COEXISTENCE or declared.get("i") != XSI:
+            return at
+        return self.take_all(data, at)
+
+    def take_all(self, data: bytes, at: int) -> int:
+        raise NotImplementedError
+
+
+class _ItemCutter(_Cutter[CredentialItem]):
+    holder = f"{{{COEXISTENCE}}}RequestItems"
+
+    def take_all(self, data: bytes, at: int) -> int:
+        match, append, forced = _ITEM_PATTERN.match, self.items.append, _FORCED
+        while found := match(data, at):
+            date, credential, force, anchor = found.groups()
+            append(
+                CredentialItem(anchor.decode(), None, credential.decode(), parse_time(date.decode()), force == forced)
+            )
+            at = found.end()
+        return at
+
+
+class _ResultCutter(_Cutter[CredentialResult]):
+    holder = f"{{{COEXISTENCE}}}Results"
+
+    def take_all(self, data: bytes, at: int) -> int:
+        match, append = _RESULT_PATTERN.match, self.items.append
+        while found := match(data, at):
+            result, anchor = found.groups()
+            append(CredentialResult(anchor.decode(), None, int(result)))
+            at = found.end()
+        return at
+
+
+def encode_credentials(header: CallHeader, items: Sequence[CredentialItem]) -> bytes:
+    """The bytes of a ProvisionCredentials request; without items it is a ping."""
+    parts = [_item_bytes(item) for item in items]
+    if None in parts:
+        return encode(request_envelope(header, write_credentials(items)), PREFIXES, compact=True)
+    frame = encode(request_envelope(header, write_credentials(())), PREFIXES, compact=True)
+    return frame[: -len(_ENDS)] + b"".join(filter(None, parts)) + _ENDS
+
+
+def decode_request(data: bytes) -> tuple[Request, list[CredentialItem]]:
+    """A request of any operation, and its credentials if it is ProvisionCredentials. Raises BinaryXmlError.
+
+    The body of ProvisionCredentials is not whole any more: the items have been taken out of it.
+    """
+    cutter = _ItemCutter()
+    request = parse_request(decode(data, cutter))
+    if request.operation != _OPERATION:
+        return request, []
+    return request, cutter.items + read_credentials(request.body)
+
+
+def encode_results(results: Sequence[CredentialResult], relates_to: UUID | None = None) -> bytes:
+    """The bytes of an answer to ProvisionCredentials."""
+    parts = [_result_bytes(result) for result in results]
+    if None in parts:
+        body = write_credentials_result(results)
+        return encode(response_envelope(_OPERATION, body, relates_to), PREFIXES)
+    frame = encode(response_envelope(_OPERATION, write_credentials_result(()), relates_to), PREFIXES)
+    return frame[: -len(_ENDS)] + b"".join(filter(None, parts)) + _ENDS
+
+
+def decode_results(data: bytes) -> list[CredentialResult]:
+    """The results in an answer to ProvisionCredentials. Raises ServiceFault, BinaryXmlError."""
+    cutter = _ResultCutter()
+    body = parse_response(decode(data, cutter))
+    return cutter.items + read_credentials_result(body)
+
+
+def _item_bytes(item: CredentialItem) -> bytes | None:
+    """An item by template; None if its shape is another."""
+    anchor, credential, date = item.source_anchor, item.credential, format_time(item.change_date)
+    if anchor is None or item.cloud_anchor is not None or item.legacy is not None or item.supplemental is not None:
+        return None
+    if not (len(anchor) == len(_ANCHOR) and len(credential) == len(_CREDENTIAL) and len(date) == len(_DATE)):
+        return None
+    if not (anchor.isascii() and credential.isascii()):
+        return None
+    return _ITEM_TEMPLATES[item.force_change] % (date.encode(), credential.encode(), anchor.encode())
+
+
+def _result_bytes(result: CredentialResult) -> bytes | None:
+    anchor, number = result.source_anchor, result.result
+    if anchor is None or result.cloud_anchor is not None or result.error is not None or number is None:
+        return None
+    if not (len(anchor) == len(_ANCHOR) and anchor.isascii() and 0 <= number <= 9):
+        return None
+    return _RESULT_TEMPLATE % (str(number).encode(), anchor.encode())
+
+
+def _cut(root: Element, *, compact: bool) -> bytes:
+    """The bytes of the one item in a message: what it has more than the same message without."""
+    whole = encode(root, PREFIXES, compact=compact)
+    holder = next(found for found in root.iter() if found.tag in {_ItemCutter.holder, _ResultCutter.holder})
+    holder.clear()
+    return whole[len(encode(root, PREFIXES, compact=compact)) - len(_ENDS) : -len(_ENDS)]
+
+
+def _cut_item(force: bool) -> bytes:
+    date = datetime(2017, 1, 13, 9, tzinfo=UTC)
+    item = CredentialItem(_ANCHOR.decode(), None, _CREDENTIAL.decode(), date, force)
+    header = CallHeader(_OPERATION, "", "", UUID(int=0))
+    cut = _cut(request_envelope(header, write_credentials([item])), compact=True)
+    return cut.replace(format_time(date).encode(), _DATE)
+
+
+def _replace(cut: bytes, place: bytes, by: bytes) -> bytes:
+    """Replace a placeholder, which must stand there once: anything else would be a template of something else."""
+    if cut.count(place) != 1:
+        raise ValueError(f"the placeholder {place!r} stands {cut.count(place)} times in a template")
+    return cut.replace(place, by)
+
+
+def _template(cut: bytes, *places: bytes) -> bytes:
+    for place in places:
+        cut = _replace(cut, place, b"%b")
+    return cut
+
+
+def _pattern(cut: bytes, places: Mapping[bytes, bytes]) -> re.Pattern[bytes]:
+    escaped = re.escape(cut)
+    for place, group in places.items():
+        escaped = _replace(escaped, re.escape(place), group)
+    return re.compile(escaped, re.DOTALL)
+
+
+_PLAIN_ITEM, _FORCED_ITEM = _cut_item(False), _cut_item(True)
+_FLAG, _FORCED = next(
+    (_PLAIN_ITEM[at : at + 1], _FORCED_ITEM[at : at + 1])
+    for at in range(len(_PLAIN_ITEM))
+    if _PLAIN_ITEM[at] != _FORCED_ITEM[at]
+)
+_ITEM_TEMPLATES: Final = {
+    False: _template(_PLAIN_ITEM, _DATE, _CREDENTIAL, _ANCHOR),
+    True: _template(_FORCED_ITEM, _DATE, _CREDENTIAL, _ANCHOR),
+}
+_ASCII = b"([\x00-\x7f]{%d})"
+_ITEM_PATTERN: Final = _pattern(
+    _PLAIN_ITEM,
+    {
+        _FLAG: b"([" + _FLAG + _FORCED + b"])",
+        _DATE: _ASCII % len(_DATE),
+        _CREDENTIAL: _ASCII % len(_CREDENTIAL),
+        _ANCHOR: _ASCII % len(_ANCHOR),
+    },
+)
+_RESULT_ITEM: Final = _cut(
+    response_envelope(_OPERATION, write_credentials_result([CredentialResult(_ANCHOR.decode(), None, int(_RESULT))])),
+    compact=False,
+)
+_RESULT_TEMPLATE: Final = _template(_RESULT_ITEM, _RESULT, _ANCHOR)
+_RESULT_PATTERN: Final = _pattern(_RESULT_ITEM, {_RESULT: b"([0-9])", _ANCHOR: _ASCII % len(_ANCHOR)})
