@@ -43,6 +43,9 @@ REGIONAL_URL = f"https://{REGIONAL_HOST}{PATH}"
 ITEM_RESULTS = "pwsync.item_results"
 """WSGI environment key: source anchor -> result code for items that are answered so and not applied."""
 
+DECODED = "pwsync.request"
+"""WSGI environment key: the request in the body, already parsed by whoever hands it on; None if it was not."""
+
 SERVER = "SIMULATED01"
 
 _BITS = {
@@ -102,7 +105,7 @@ class ProvisioningService:
         if call.headers.get("content-type", "").partition(";")[0].strip().lower() != CONTENT_TYPE:
             return _bad(415, f"The content type must be {CONTENT_TYPE}.")
         try:
-            request = parse_request(binary_xml.decode(call.body))
+            request = call.environ.get(DECODED) or parse_request(binary_xml.decode(call.body))
             return self._answer(call, request)
         except BinaryXmlError as error:
             return _bad(400, f"The request could not be read: {error}.")

@@ -102,6 +102,10 @@ class UserIndex:
         user = self._by_id.get(user_id)
         return user if user is not None and user.deleted_at is None else None
 
+    def ever(self, user_id: str) -> CloudUser | None:
+        """A user, deleted or not; None once the recycle bin has let go of it."""
+        return self._by_id.get(user_id)
+
     def by_upn(self, upn: str) -> CloudUser | None:
         """A live user; upper and lower case are the same."""
         return self._by_upn.get(upn.lower())

@@ -1,0 +1,182 @@
+"""The server that the agent is installed on: its service starts, stops, dies and is started again.
+
+One :class:`pwsync.ports.Agent` object is one process: stopping or crashing drops the object and what it had in memory;
+the next start builds a new one on the same store.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime, timedelta
+
+from pwsync.errors import NotSupported
+from pwsync.ports import Agent
+from simulator.network import AgentCrash
+from simulator.refusal import Refusal
+
+RESTART_AFTER = timedelta(minutes=1)
+"""How long the service manager takes to start a service again that died."""
+
+REBOOT_TAKES = timedelta(minutes=2)
+"""How long the server takes to restart."""
+
+
+class AgentHost:
+    """Runs an agent as a service.
+
+    build: makes a new process. later: (delay, what) queues something. begun: told of each start of the service.
+    """
+
+    def __init__(
+        self,
+        build: Callable[[], Agent],
+        later: Callable[[timedelta, Callable[[], None]], None],
+        begun: Callable[[], None],
+        died: Callable[[], None],
+    ) -> None:
+        self._build = build
+        self._later = later
+        self._begun = begun
+        self._died = died
+        self._agent: Agent | None = None
+        self._incarnation = 0
+        self.installed = False
+        self.running = False
+        self.busy = False
+        self._after_cycle: list[Callable[[], None]] = []
+        self._dying: timedelta | None = None
+
+    @property
+    def agent(self) -> Agent:
+        """The agent's process; a Refusal if there is none to talk to."""
+        if not self.installed:
+            raise Refusal("not-supported", "no agent is installed")
+        if self._agent is None:
+            self._agent = self._build()
+        return self._agent
+
+    def install(self, *, express: bool, password_sync: bool, object_sync: bool) -> None:
+        """Install the agent and start its service."""
+        if self.installed:
+            raise Refusal("not-supported", "the agent is already installed")
+        self.installed = True
+        try:
+            self.agent.install(express=express, password_sync=password_sync, object_sync=object_sync)
+        except BaseException:
+            self.installed = False
+            self._agent = None
+            raise
+        self.start()
+
+    def start(self) -> None:
+        """Start the service if it is not running; with a cycle still to be ended, after it."""
+        if self.busy:
+            self._after_cycle.append(self.start)
+            return
+        if self.running:
+            return
+        self.agent.start()
+        self.running = True
+        self._incarnation += 1
+        self._begun()
+
+    def stop(self) -> None:
+        """Stop the service; a running cycle ends first, with the call that it waits for."""
+        if self.running and self._agent is not None:
+            self._agent.stop()
+        if self.busy:
+            self._after_cycle.append(self._drop)
+        else:
+            self._drop()
+
+    def restart(self) -> None:
+        """Stop, then start."""
+        self.stop()
+        self.start()
+
+    def crash(self, restart_after: timedelta = RESTART_AFTER) -> None:
+        """The process dies where it stands; the service manager starts it again."""
+        self.check_running()
+        if self.busy:
+            self._dying = restart_after
+            return
+        self._die(restart_after)
+
+    def reboot(self) -> None:
+        """The server restarts: the service stops now and is back when the server is."""
+        self.stop()
+        self._later(REBOOT_TAKES, self.start)
+
+    def check_running(self) -> None:
+        """Refusal if the service is not running."""
+        if not self.running:
+            raise Refusal("not-supported", "the agent is not running")
+
+    def check_alive(self) -> None:
+        """Raise out of a call of the agent if the process was killed while it waited."""
+        if self._dying is not None:
+            raise AgentCrash
+
+    def next_due(self) -> datetime | None:
+        """When the agent's next cycle is due."""
+        if not self.running or self.busy or self._agent is None:
+            return None
+        return self._agent.next_due()
+
+    def run_due(self) -> None:
+        """Let the agent run what is due."""
+        self._run(lambda agent: agent.run_due())
+
+    def run_object_cycle(self, kind: str) -> None:
+        """An operator's object cycle, beside the schedule; with a cycle running, after it."""
+        self.check_running()
+        if self.busy:
+            self._after_cycle.append(lambda: self.run_object_cycle(kind))
+            return
+        self._run(lambda agent: agent.run_object_cycle(kind))
+
+    def operate(self, what: Callable[[Agent], None]) -> None:
+        """An operator's call to the agent; with a cycle running, after it."""
+        if self.busy:
+            self._after_cycle.append(lambda: what(self.agent))
+            return
+        try:
+            what(self.agent)
+        except NotImplementedError as error:
+            raise NotSupported(str(error)) from error
+
+    def _run(self, what: Callable[[Agent], None]) -> None:
+        self.busy = True
+        try:
+            what(self.agent)
+        except AgentCrash:
+            pause, self._dying = self._dying, None
+            self.busy = False
+            self._after_cycle.clear()
+            self._die(RESTART_AFTER if pause is None else pause)
+            return
+        finally:
+            self.busy = False
+        if self._dying is not None:
+            pause, self._dying = self._dying, None
+            self._after_cycle.clear()
+            self._die(pause)
+            return
+        queued, self._after_cycle = self._after_cycle, []
+        for call in queued:
+            call()
+
+    def _die(self, restart_after: timedelta) -> None:
+        self._died()
+        self._drop()
+        incarnation = self._incarnation
+
+        def come_back() -> None:
+            if not self.running and self._incarnation == incarnation:
+                self.start()
+
+        self._later(restart_after, come_back)
+
+    def _drop(self) -> None:
+        self.running = False
+        self._agent = None

@@ -1,0 +1,99 @@
+"""converges: once nothing holds back any more, every due user's tenant password is the directory's."""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections.abc import Iterable
+from datetime import datetime
+from uuid import UUID
+
+from simulator.active_directory.state import RIGHTS, Domain
+from simulator.invariants.base import Invariant, Violation
+from simulator.network import OK
+
+CYCLES = 3
+"""Password cycles after the next object cycle by which everything must have arrived."""
+
+
+def holds_back(domain: Domain) -> bool:
+    """Whether rights or controllers of a domain keep the agent from reading it."""
+    account = domain.connector_account()[0]
+    states = {controller.state for controller in domain.controllers.values()}
+    rights = domain.rights_of(domain.find(account).entry)
+    return states != {"up"} or rights != frozenset(RIGHTS)
+
+
+class Converges(Invariant):
+    """With faults, rights, links and switches out of the way, one object cycle and three password cycles bring agreement."""
+
+    id = "converges"
+
+    def begin(self) -> None:
+        self._calm_since: datetime | None = self.world.start
+        self._attempts = 0
+        self._cycles = 0
+        self._retry_until: datetime | None = None
+        self._objects: list[datetime] = []
+        self._passwords: list[datetime] = []
+
+    def instant(self) -> Iterable[Violation]:
+        now = self.world.clock()
+        for cycle in self.world.cycles[self._cycles :]:
+            (self._objects if cycle.kind == "object" else self._passwords).append(cycle.started)
+        self._cycles = len(self.world.cycles)
+        if self._held_back(now):
+            self._calm_since = None
+            return
+        if self._calm_since is None:
+            self._calm_since = now
+        for guid in sorted(self.ledger.unsettled):
+            if self._due(guid) and self._had_time(guid):
+                name = self.ledger.name(guid)
+                yield Violation(
+                    held=f"nothing has held back {name}'s password since {self._calm_since:%H:%M:%S}, and an object cycle"
+                    f" and {CYCLES} password cycles have run",
+                    came=f"the tenant still does not have {name}'s password number {self.ledger.newest(guid) + 1}",
+                    about=name,
+                    key=f"{guid}/{self.ledger.newest(guid)}",
+                )
+
+    def _held_back(self, now: datetime) -> bool:
+        world = self.world
+        fresh = world.network.attempts[self._attempts :]
+        self._attempts = len(world.network.attempts)
+        for attempt in fresh:
+            if attempt.retry_after and attempt.ended is not None:
+                until = attempt.ended.timestamp() + attempt.retry_after
+                self._retry_until = datetime.fromtimestamp(until, tz=now.tzinfo)
+        troubled = any(each.outcome != OK or not each.answered or each.item_results for each in fresh)
+        return (
+            troubled
+            or not world.host.running
+            or bool(world.network.down)
+            or world.settings.staging
+            or bool(world.sync_off)
+            or "password-sync" not in world.tenant.features
+            or (self._retry_until is not None and now < self._retry_until)
+            or any(holds_back(domain) for domain in world.domains)
+        )
+
+    def _due(self, guid: UUID) -> bool:
+        ledger = self.ledger
+        facts, account = ledger.facts.get(guid), ledger.account(guid)
+        if facts is None or facts.why is not None or account is None:
+            return False
+        if ledger.temporary.get(guid) == ledger.newest(guid):
+            return False
+        return self.world.tenant.find_by_anchor(ledger.anchor(guid)) is not None
+
+    def _had_time(self, guid: UUID) -> bool:
+        ready = max(
+            self._calm_since or self.world.start,
+            self.ledger.versions[guid][-1].at,
+            self.ledger.facts[guid].since,
+        )
+        index = bisect_left(self._objects, ready)
+        if index == len(self._objects):
+            return False
+        first = bisect_left(self._passwords, self._objects[index])
+        return len(self._passwords) - first >= CYCLES

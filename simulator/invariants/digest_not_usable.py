@@ -1,0 +1,54 @@
+"""digest-not-usable: neither text nor key of what the tenant stores logs on to the directory."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from pwsync.credential import parse
+from pwsync.errors import CredentialFormatError
+from simulator.invariants.base import Invariant, Violation
+from simulator.refusal import Refusal
+
+
+class DigestNotUsable(Invariant):
+    """What the tenant stores opens nothing on premises, taken as a password or as an NT hash."""
+
+    id = "digest-not-usable"
+
+    def begin(self) -> None:
+        self._seen = 0
+
+    def instant(self) -> Iterable[Violation]:
+        writes = self.world.tenant.writes
+        for write in writes[self._seen :]:
+            if write.by != "sync":
+                continue
+            user = self.world.cloud_user_by_id(write.user_id)
+            guid = self.ledger.guid_of(user.source_anchor or "") if user is not None else None
+            account = self.ledger.account(guid) if guid is not None else None
+            if guid is None or account is None:
+                continue
+            for what in self._usable(account.name, self.ledger.homes[guid], account.nt_hash, write.credential):
+                yield Violation(
+                    held=f"the tenant stores a digest of {account.name}'s password",
+                    came=f"{what} logs on to the directory",
+                    about=account.name,
+                    key=f"{guid}/{write.sequence}",
+                )
+        self._seen = len(writes)
+
+    def _usable(self, name: str, domain: object, nt: bytes, credential: str) -> Iterable[str]:
+        try:
+            key = parse(credential).key
+        except CredentialFormatError:
+            yield f"nothing that can be read ({credential[:12]}...)"
+            return
+        if nt in (key[:16], key[16:]) or nt in key:
+            yield "its key, taken as an NT hash,"
+        for what, text in (("its text", credential), ("its key in hex", key.hex()), ("its key", key.hex().upper())):
+            try:
+                result = domain.logon(name, text, observe=True)  # type: ignore[attr-defined]
+            except Refusal:
+                continue
+            if result == "ok":
+                yield what

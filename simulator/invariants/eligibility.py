@@ -1,0 +1,37 @@
+"""Whether a user's password is to be synchronized: the product's scope rules, written a second time for the judge.
+
+Not shared with the agent on purpose: a mistake there must not excuse itself here.
+"""
+
+from __future__ import annotations
+
+from pwsync.settings import Scope
+from simulator.active_directory.state import Account, Domain
+
+NEVER = ("msol_", "aad_", "support_388945a0", "cas_", "systemmailbox{")
+
+
+def why_not(account: Account, domain: Domain, scope: Scope) -> str | None:
+    """The reason why a user's password stays on premises; None if it is to be synchronized."""
+    if account.user_class != "user":
+        return f"class {account.user_class}"
+    if not account.enabled:
+        return "disabled"
+    if account.critical or account.name.lower().startswith(NEVER):
+        return "system object"
+    dn = account.dn.lower()
+    if scope.ous and not any(below(dn, ou, domain) for ou in scope.ous):
+        return "outside the chosen OUs"
+    if any(below(dn, ou, domain) for ou in scope.exclude_ous):
+        return "in an excluded OU"
+    for name, value in scope.exclude_attribute.items():
+        if any(str(held).lower() == value.lower() for held in account.entry.all(name.lower())):
+            return f"{name} is {value}"
+    return None
+
+
+def below(dn: str, ou: str, domain: Domain) -> bool:
+    """Whether a DN lies below an OU, given whole or relative to the domain."""
+    ou = ou.lower()
+    whole = ou if ou.endswith(domain.dn.lower()) else f"{ou},{domain.dn.lower()}"
+    return dn.endswith(f",{whole}")

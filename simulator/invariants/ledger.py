@@ -1,0 +1,260 @@
+"""What the invariants judge by: the truth of directory and tenant, kept apart from anything that the agent says.
+
+For each user: the passwords that the directory held (``versions``), which of them the tenant took, whether the user's
+password had to be synchronized as of the last object cycle (``facts``), and which changes the agent has read.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+from pwsync.replication.client import source_anchor
+from simulator.active_directory.state import Account, Domain, PasswordSet
+from simulator.invariants.eligibility import why_not
+from simulator.network import CRASHED, OK, Attempt
+from simulator.world import World
+
+
+@dataclass(slots=True)
+class Facts:
+    """Whether a user's password is to be synchronized, as of the last object cycle. why: the reason if not."""
+
+    why: str | None
+    since: datetime
+
+
+@dataclass(slots=True)
+class Sent:
+    """A credential that left the agent. version: index of the password in the user's ``versions``; None if it is none of them.
+
+    position: of the call among all attempts; applied: the tenant took it; known: the agent got to know that it did.
+    """
+
+    attempt: Attempt
+    guid: UUID
+    user: str
+    credential: str
+    change_date: datetime
+    force_change: bool
+    version: int | None
+    cycle: int
+    applied: bool
+    known: bool
+    why_not: str | None = None
+
+
+class Ledger:
+    """Kept up to date by :meth:`update` after each instant; hooks note what must be seen at its very moment."""
+
+    def __init__(self, world: World) -> None:
+        self.world = world
+        self.versions: dict[UUID, list[PasswordSet]] = {}
+        self.logged_at: dict[UUID, int] = {}
+        self.homes: dict[UUID, Domain] = {}
+        self.facts: dict[UUID, Facts] = {}
+        self.sent: list[Sent] = []
+        self.last_sync: dict[UUID, int] = {}
+        self.known: dict[UUID, Sent | None] = {}
+        self.temporary: dict[UUID, int] = {}
+        self.read_until: dict[str, int] = {}
+        self.unsettled: set[UUID] = set()
+        self._tentative: list[Sent] = []
+        self._reading: dict[str, int] = {}
+        self._log_seen: dict[str, int] = {}
+        self._facts_version: dict[str, object] = {}
+        self._writes_seen = 0
+        self._attempts_seen = 0
+        self._crashes_seen = 0
+        self._by_anchor: dict[str, UUID] = {}
+
+    def begin(self) -> None:
+        """Take in what came before the run."""
+        self._read_logs()
+        for domain in self.world.domains:
+            self._snapshot(domain)
+            self.read_until[domain.name] = len(domain.password_log) if self.world.host.installed else 0
+        for write in self.world.tenant.writes:
+            self._note_write(write.user_id, write.by, write.credential)
+        self._writes_seen = len(self.world.tenant.writes)
+        for guid in self.last_sync:
+            self.known[guid] = None
+        for guid, version in list(self._newest()):
+            if self._account(guid) is not None and self._is_temporary(guid) and guid in self.unsettled:
+                self.temporary[guid] = version
+        self.world.network.closed = self._closed
+
+    def guid_of(self, anchor: str) -> UUID | None:
+        """The directory object that a source anchor belongs to."""
+        return self._by_anchor.get(anchor)
+
+    def name(self, guid: UUID) -> str:
+        """A user's name."""
+        return self.versions[guid][-1].name
+
+    def anchor(self, guid: UUID) -> str:
+        """A user's source anchor."""
+        return source_anchor(guid)
+
+    def newest(self, guid: UUID) -> int:
+        """Index of the user's newest password."""
+        return len(self.versions[guid]) - 1
+
+    def account(self, guid: UUID) -> Account | None:
+        """The user's directory object; None if it was deleted."""
+        return self._account(guid)
+
+    def update(self) -> None:
+        """Take in what the instant brought."""
+        self._read_logs()
+        self._read_attempts()
+        self._read_writes()
+        for name, until in self._reading.items():
+            self.read_until[name] = until
+        self._reading.clear()
+        crashes = len(self.world.crashes)
+        if crashes != self._crashes_seen:
+            self._crashes_seen = crashes
+            self._tentative.clear()
+
+    # --- at the very moment -------------------------------------------------------------------------------------
+
+    def _closed(self, attempt: Attempt) -> None:
+        if attempt.domain is None:
+            return
+        domain = self.world.domain(attempt.domain)
+        if attempt.on == "directory.search" and attempt.outcome == OK:
+            self._snapshot(domain)
+        elif attempt.on == "directory.read-passwords":
+            if attempt.outcome != OK:
+                self._reading.pop(domain.name, None)
+                return
+            self._reading.setdefault(domain.name, len(domain.password_log))
+            self._read_logs()
+            for guid in self.unsettled:
+                if self.homes[guid] is domain and self._is_temporary(guid):
+                    self.temporary[guid] = self.newest(guid)
+
+    def _snapshot(self, domain: Domain) -> None:
+        version = (domain.version, self.world.settings.scope)
+        if self._facts_version.get(domain.name) == version:
+            return
+        self._facts_version[domain.name] = version
+        now = self.world.clock()
+        present = set()
+        for account in domain.accounts():
+            present.add(account.guid)
+            why = why_not(account, domain, self.world.settings.scope)
+            known = self.facts.get(account.guid)
+            if known is None or known.why != why:
+                self.facts[account.guid] = Facts(why, now)
+        for guid, home in self.homes.items():
+            if home is domain and guid not in present:
+                self.facts[guid] = Facts("deleted", now)
+
+    def _is_temporary(self, guid: UUID) -> bool:
+        account = self._account(guid)
+        if account is None or not account.must_change:
+            return False
+        tenant = self.world.tenant
+        synced = self.world.profile.force_change_feature and "force-password-change-on-logon" in tenant.features
+        return not synced
+
+    # --- after the instant --------------------------------------------------------------------------------------
+
+    def _read_logs(self) -> None:
+        for domain in self.world.domains:
+            log = domain.password_log
+            seen = self._log_seen.get(domain.name, 0)
+            for index, entry in enumerate(log[seen:], start=seen):
+                self.logged_at[entry.guid] = index
+                self.versions.setdefault(entry.guid, []).append(entry)
+                if entry.guid not in self.homes:
+                    self.homes[entry.guid] = domain
+                    self._by_anchor[source_anchor(entry.guid)] = entry.guid
+                self._settle(entry.guid)
+            self._log_seen[domain.name] = len(log)
+
+    def _read_attempts(self) -> None:
+        attempts = self.world.network.attempts
+        accepted = {write.credential for write in self.world.tenant.writes[self._writes_seen :]}
+        for attempt in attempts[self._attempts_seen :]:
+            if attempt.outcome == CRASHED:
+                self._tentative.clear()
+            if attempt.on == "cloud.set-passwords":
+                self._note_sent(attempt, accepted)
+            elif attempt.on == "store.commit" and attempt.outcome == OK:
+                for sent in self._tentative:
+                    self.known[sent.guid] = sent
+                self._tentative.clear()
+        self._attempts_seen = len(attempts)
+
+    def _note_sent(self, attempt: Attempt, accepted: set[str]) -> None:
+        cycle = sum(1 for each in self.world.cycles if each.kind == "password" and each.attempts_before < attempt.sequence)
+        for item in attempt.content or ():
+            guid = self._by_anchor.get(item.source_anchor or "")
+            if guid is None:
+                continue
+            applied = item.credential in accepted
+            known = applied and attempt.outcome == OK and attempt.answered
+            version = self.identify(guid, item.credential)
+            facts = self.facts.get(guid)
+            sent = Sent(
+                attempt=attempt,
+                guid=guid,
+                user=self.name(guid),
+                credential=item.credential,
+                change_date=item.change_date,
+                force_change=item.force_change,
+                version=version,
+                cycle=cycle,
+                applied=applied,
+                known=known,
+                why_not="it was never imported" if facts is None else facts.why,
+            )
+            self.sent.append(sent)
+            if known:
+                self._tentative.append(sent)
+
+    def _read_writes(self) -> None:
+        for write in self.world.tenant.writes[self._writes_seen :]:
+            self._note_write(write.user_id, write.by, write.credential)
+        self._writes_seen = len(self.world.tenant.writes)
+        for guid in list(self.unsettled):
+            self._settle(guid)
+
+    def _note_write(self, user_id: str, by: str, credential: str) -> None:
+        if by != "sync":
+            return
+        user = self.world.cloud_user_by_id(user_id)
+        guid = self._by_anchor.get(user.source_anchor or "") if user is not None else None
+        if guid is None:
+            return
+        version = self.identify(guid, credential)
+        if version is not None:
+            self.last_sync[guid] = version
+        self._settle(guid)
+
+    def _settle(self, guid: UUID) -> None:
+        if self.last_sync.get(guid) == self.newest(guid):
+            self.unsettled.discard(guid)
+        else:
+            self.unsettled.add(guid)
+
+    def identify(self, guid: UUID, credential: str) -> int | None:
+        """Which of the user's passwords a credential was made from: the newest that fits."""
+        versions = self.versions[guid]
+        for index in range(len(versions) - 1, -1, -1):
+            if self.world.tenant.verify(versions[index].nt_hash, credential):
+                return index
+        return None
+
+    def _newest(self) -> Iterator[tuple[UUID, int]]:
+        for guid in self.versions:
+            yield guid, self.newest(guid)
+
+    def _account(self, guid: UUID) -> Account | None:
+        account = self.homes[guid].by_guid(guid)
+        return None if account.deleted else account

@@ -1,0 +1,36 @@
+"""never-expires: a synchronized password carries never-expire, unless the profile's feature says otherwise."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from simulator.invariants.base import Invariant, Violation
+
+
+class NeverExpires(Invariant):
+    """Right after a synchronized write the user's cloud password never expires."""
+
+    id = "never-expires"
+
+    def begin(self) -> None:
+        self._seen = len(self.world.tenant.writes)
+
+    def instant(self) -> Iterable[Violation]:
+        writes = self.world.tenant.writes
+        fresh = {write.user_id for write in writes[self._seen :]}
+        self._seen = len(writes)
+        tenant = self.world.tenant
+        if self.world.profile.policy_feature and "cloud-policy-for-synced-users" in tenant.features:
+            return
+        for user_id in sorted(fresh):
+            user = tenant.users.by_id(user_id)
+            if user is None or user.source != "synced":
+                continue
+            expires = tenant.expires(user)
+            if expires is not None:
+                yield Violation(
+                    held=f"{user.upn}'s password was synchronized, so it never expires in the cloud",
+                    came=f"the tenant lets it expire at {expires:%Y-%m-%d %H:%M:%S}",
+                    about=user.upn.partition("@")[0],
+                    key=user_id,
+                )

@@ -1,0 +1,75 @@
+"""no-write-without-cause: the agent sends a credential only for a change not known to be applied, or because it was ordered."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from uuid import UUID
+
+from simulator.invariants.base import Invariant, Violation
+from simulator.invariants.ledger import Sent
+from simulator.network import OK
+
+
+class NoWriteWithoutCause(Invariant):
+    """A credential that the agent knows to be applied does not go out again without an order."""
+
+    id = "no-write-without-cause"
+
+    def begin(self) -> None:
+        self._seen = 0
+        self._attempts = 0
+        self._versions: dict[UUID, tuple[int, bool]] = {
+            guid: (version, False) for guid, version in self.ledger.last_sync.items()
+        }
+        self._ordered_until: dict[UUID, int] = {}
+
+    def instant(self) -> Iterable[Violation]:
+        self._forget_deleted()
+        sent = self.ledger.sent
+        for item in sent[self._seen :]:
+            yield from self._judge(item)
+        self._seen = len(sent)
+        for guid, known in self.ledger.known.items():
+            if known is not None and known.version is not None:
+                self._versions[guid] = (known.version, known.force_change)
+
+    def _judge(self, item: Sent) -> Iterable[Violation]:
+        known = self._versions.get(item.guid)
+        if known is None or item.version is None or item.version > known[0]:
+            return
+        if self.world.profile.build.reevaluate_must_change and item.force_change != known[1]:
+            return
+        if self.world.profile.build.reevaluate_must_change and self._must_change_moved(item):
+            return
+        domain = self.ledger.homes[item.guid].name
+        orders = sum(1 for when, name in self.world.orders if name in (None, domain) and when <= item.attempt.started)
+        if orders > self._ordered_until.get(item.guid, 0):
+            if item.known:
+                self._ordered_until[item.guid] = orders
+            return
+        yield Violation(
+            held=f"the agent knew that {item.user}'s password number {item.version + 1} was applied",
+            came="it sent it again, and nobody had ordered a full synchronization",
+            about=item.user,
+            key=f"{item.guid}/{item.attempt.sequence}",
+        )
+
+    def _must_change_moved(self, item: Sent) -> bool:
+        """Whether "must change" was set or cleared by itself since the password was set."""
+        account = self.ledger.account(item.guid)
+        if account is None:
+            return False
+        flag, password = account.entry.stamp("pwdlastset"), account.entry.stamp("unicodepwd")
+        return flag is not None and password is not None and flag.local_usn != password.local_usn
+
+    def _forget_deleted(self) -> None:
+        """What a tenant's deleted object held is not known of the object that takes its place."""
+        attempts = self.world.network.attempts
+        fresh = attempts[self._attempts :]
+        self._attempts = len(attempts)
+        if not any(each.on == "cloud.set-objects" and each.outcome == OK for each in fresh):
+            return
+        for guid in list(self._versions):
+            if self.world.tenant.find_by_anchor(self.ledger.anchor(guid)) is None:
+                del self._versions[guid]
+                self.ledger.known.pop(guid, None)

@@ -1,0 +1,50 @@
+"""nothing-lost: every change is applied, pending, superseded, or left out by a rule; never forgotten."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from uuid import UUID
+
+from simulator.invariants.base import Invariant, Violation
+
+
+class NothingLost(Invariant):
+    """A change that the agent has read is somewhere."""
+
+    id = "nothing-lost"
+
+    def instant(self) -> Iterable[Violation]:
+        world, ledger = self.world, self.ledger
+        if not world.host.running or not ledger.unsettled:
+            return
+        doubtful = [guid for guid in sorted(ledger.unsettled) if self._read(guid) and self._due(guid)]
+        if not doubtful:
+            return
+        pending = set(world.pending())
+        for guid in doubtful:
+            if ledger.anchor(guid) in pending:
+                continue
+            name = ledger.name(guid)
+            yield Violation(
+                held=f"the agent has read {name}'s password number {ledger.newest(guid) + 1}, and no rule leaves it out",
+                came="the tenant does not have it, and it is not pending",
+                about=name,
+                key=f"{guid}/{ledger.newest(guid)}",
+            )
+
+    def _read(self, guid: UUID) -> bool:
+        home = self.ledger.homes[guid]
+        return self.ledger.logged_at[guid] < self.ledger.read_until.get(home.name, 0)
+
+    def _due(self, guid: UUID) -> bool:
+        """Whether a rule leaves the change out (then it is not due), or it is not known yet."""
+        ledger, world = self.ledger, self.world
+        facts = ledger.facts.get(guid)
+        if facts is None or facts.why is not None or ledger.account(guid) is None:
+            return False
+        if ledger.temporary.get(guid) == ledger.newest(guid):
+            return False
+        home = ledger.homes[guid].name
+        if None in world.sync_off or home in world.sync_off:
+            return False
+        return world.tenant.find_by_anchor(ledger.anchor(guid)) is not None

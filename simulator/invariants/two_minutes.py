@@ -1,0 +1,41 @@
+"""two-minutes: password cycles start on the 2-minute grid of the agent's run and never overlap."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import timedelta
+
+from simulator.invariants.base import Invariant, Violation
+
+PERIOD = timedelta(minutes=2)
+
+
+class TwoMinutes(Invariant):
+    """Every password cycle begins a whole number of 2-minute periods after the service's start, at most one at a time."""
+
+    id = "two-minutes"
+
+    def begin(self) -> None:
+        self._seen = 0
+        self._last = None
+
+    def instant(self) -> Iterable[Violation]:
+        cycles = self.world.cycles
+        for cycle in cycles[self._seen :]:
+            if cycle.kind != "password":
+                continue
+            starts = [start for start in self.world.grid_starts if start <= cycle.started]
+            if starts and (cycle.started - starts[-1]) % PERIOD:
+                yield Violation(
+                    held=f"the service started at {starts[-1]:%H:%M:%S}, so cycles begin every 2 minutes from there",
+                    came=f"a password cycle began at {cycle.started:%H:%M:%S}",
+                    key=str(cycle.started),
+                )
+            if self._last is not None and cycle.started <= self._last:
+                yield Violation(
+                    held=f"a password cycle began at {self._last:%H:%M:%S}",
+                    came="another one began before 2 minutes had passed",
+                    key=f"twice/{cycle.started}",
+                )
+            self._last = cycle.started
+        self._seen = len(cycles)

@@ -1,0 +1,35 @@
+"""The disk of the agent's server, in memory: what the agent committed outlives its process, what it did not is lost."""
+
+from __future__ import annotations
+
+import itertools
+import sqlite3
+
+_numbers = itertools.count(1)
+
+
+class MemoryStore:
+    """An SQLite database under ``uri`` that lives as long as this object.
+
+    A crash of the agent closes its connections without a commit; SQLite then rolls back what was open.
+    """
+
+    def __init__(self, name: str) -> None:
+        safe = "".join(character if character.isalnum() else "-" for character in name)
+        self.uri = f"file:{safe}-{next(_numbers)}?mode=memory&cache=shared"
+        self._keeper = sqlite3.connect(self.uri, uri=True, check_same_thread=False)
+
+    def dump(self) -> str:
+        """Everything that is kept, as SQL text."""
+        return "\n".join(self._keeper.iterdump())
+
+    def crash(self) -> None:
+        """The process is gone, and what it had not committed with it."""
+
+    def broken(self, how: str | int) -> Exception:
+        """SQLite's exception for a commit that fails."""
+        return sqlite3.OperationalError(f"disk I/O error ({how})")
+
+    def close(self) -> None:
+        """Forget everything."""
+        self._keeper.close()

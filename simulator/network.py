@@ -1,0 +1,282 @@
+"""The wires between agent, directory and tenant, and the store's commits: everything that can fail, fails here.
+
+Every attempt of the agent to use a wire goes through :meth:`Network.carry`. It is counted, takes its time, meets the
+first fault rule that matches it, and leaves a record. The wires themselves (LDAP, replication, HTTP) hand in what to
+perform and how a broken connection looks to their client; this module knows none of them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any, Generic, Protocol, TypeVar
+
+from simulator.trace import Trace
+
+T = TypeVar("T")
+
+OK, FAILED, CRASHED, REDIRECTED = "ok", "failed", "crashed", "redirected"
+
+
+class AgentCrash(BaseException):
+    """The agent's process dies here. Not an Exception: no handler of the agent may catch it."""
+
+
+class FaultRule(Protocol):
+    """A rule of a scenario's ``faults`` (see the scenario format); unused keys are None."""
+
+    @property
+    def on(self) -> str: ...
+
+
+@dataclass(slots=True)
+class Attempt:
+    """One use of a wire, or one commit, by the agent.
+
+    ``outcome``: ``ok``, ``failed``, ``crashed``, ``redirected``; ``answered``: the agent saw the answer; ``retry_after``: the
+    pause (seconds) that the answer asked for; ``users``: handles of the users whose credentials or objects it carries.
+    """
+
+    sequence: int
+    on: str
+    started: datetime
+    domain: str | None = None
+    controller: str | None = None
+    users: Sequence[str] = ()
+    ended: datetime | None = None
+    outcome: str = OK
+    detail: str = ""
+    answered: bool = True
+    retry_after: float | None = None
+    content: Any = None
+    item_results: Mapping[str, int] = field(default_factory=dict)
+
+
+@dataclass(slots=True)
+class ArmedFault:
+    """A fault rule with its counters. ``matched``: attempts that it fits; ``fired``: those that it took."""
+
+    rule: Any
+    index: int
+    matched: int = 0
+    fired: int = 0
+
+    def fits(self, attempt: Attempt) -> bool:
+        """Whether the rule is about this kind of attempt at all; time and counts not asked."""
+        rule = self.rule
+        on = rule.on
+        if on != attempt.on and not (on.endswith(".any") and attempt.on.startswith(on[:-3])):
+            return False
+        if rule.domain is not None and rule.domain != attempt.domain:
+            return False
+        if rule.controller is not None and rule.controller != attempt.controller:
+            return False
+        return rule.user is None or rule.user in attempt.users
+
+    def takes(self, offset: timedelta) -> bool:
+        """Count one more fitting attempt and say whether the rule takes it."""
+        self.matched += 1
+        rule = self.rule
+        if rule.call is not None and self.matched != rule.call:
+            return False
+        if rule.times is not None and self.matched > rule.times:
+            return False
+        if rule.between is not None:
+            first, last = rule.between
+            if not first <= offset <= last:
+                return False
+        return True
+
+    def may_fire(self, offset: timedelta) -> bool:
+        """Whether any later attempt could still be taken."""
+        rule = self.rule
+        if rule.call is not None and self.matched >= rule.call:
+            return False
+        if rule.times is not None and self.matched >= rule.times:
+            return False
+        return rule.between is None or offset <= rule.between[1]
+
+
+@dataclass(slots=True)
+class Wire(Generic[T]):
+    """How one kind of wire performs a call and how its failures look to the client.
+
+    perform: delivers the call; takes injected item results (user handle -> code).
+    broken: a word (``lost``, ``connection-refused``, ``timeout``, ``tls``, ``link-down``) or a Win32 code -> the client's exception.
+    answered: a rule with ``answer`` or ``fault`` -> the answer that the client gets instead.
+    garble: an answer -> the same, unreadable.
+    failed: an answer -> a short text if it tells of failure, with the pause that it asks for; None if it is good.
+    """
+
+    perform: Callable[[Mapping[str, int]], T]
+    broken: Callable[[str | int], Exception]
+    answered: Callable[[Any], T] | None = None
+    garble: Callable[[T], T] | None = None
+    failed: Callable[[T], tuple[str, float | None] | None] = field(default=lambda answer: None)
+
+
+class Network:
+    """All wires of one world."""
+
+    def __init__(
+        self,
+        clock: Callable[[], datetime],
+        trace: Trace,
+        wait: Callable[[timedelta], None],
+        faults: Sequence[Any] = (),
+        *,
+        cloud_latency: timedelta = timedelta(0),
+        directory_latency: timedelta = timedelta(0),
+    ) -> None:
+        self._clock = clock
+        self._trace = trace
+        self._wait = wait
+        self._latency = {"cloud": cloud_latency, "directory": directory_latency, "store": timedelta(0)}
+        self.faults = [ArmedFault(rule, index) for index, rule in enumerate(faults)]
+        self.attempts: list[Attempt] = []
+        self.down: set[str] = set()
+        self.closed: Callable[[Attempt], None] = lambda attempt: None
+        self._counting = False
+
+    def begin(self) -> None:
+        """Count, record and break from now on; what came before is forgotten."""
+        self.attempts.clear()
+        self._counting = True
+
+    def unfired(self) -> list[ArmedFault]:
+        """Rules that took no attempt."""
+        return [fault for fault in self.faults if not fault.fired]
+
+    def quiet(self) -> bool:
+        """Whether no fault can fire any more and every link is up, so that calls go through at once."""
+        offset = self._trace.offset()
+        return not self.down and not any(fault.may_fire(offset) for fault in self.faults)
+
+    def link_is_up(self, attempt: Attempt) -> bool:
+        """Whether the link that this attempt needs is up."""
+        link = "cloud" if attempt.on.startswith("cloud.") else attempt.domain
+        return link not in self.down
+
+    def carry(
+        self,
+        on: str,
+        wire: Wire[T],
+        *,
+        domain: str | None = None,
+        controller: str | None = None,
+        users: Sequence[str] = (),
+        content: Any = None,
+    ) -> T:
+        """Carry one attempt over a wire; returns the answer or raises what the client would see."""
+        attempt = Attempt(len(self.attempts) + 1, on, self._clock(), domain, controller, users, content=content)
+        if not self._counting:
+            return wire.perform({})
+        self.attempts.append(attempt)
+        fault, item_results = self._match(attempt)
+        if item_results:
+            attempt.item_results = item_results
+        try:
+            answer = self._deliver(attempt, wire, fault.rule if fault else None, item_results)
+        except AgentCrash:
+            self._close(attempt, CRASHED, "the agent died", fault)
+            raise
+        except Exception as error:
+            self._close(attempt, FAILED, attempt.detail or str(error), fault)
+            raise
+        trouble = wire.failed(answer)
+        if trouble is None:
+            self._close(attempt, OK, "", fault)
+        else:
+            attempt.retry_after = trouble[1]
+            outcome = REDIRECTED if trouble[0] == REDIRECTED else FAILED
+            self._close(attempt, outcome, trouble[0], fault)
+        return answer
+
+    def _match(self, attempt: Attempt) -> tuple[ArmedFault | None, dict[str, int]]:
+        """The first rule that takes the attempt, and item results by user: rules on single items go side by side."""
+        results: dict[str, int] = {}
+        taken: ArmedFault | None = None
+        offset = self._trace.offset()
+        for fault in self.faults:
+            if not fault.fits(attempt) or not fault.takes(offset):
+                continue
+            if fault.rule.result is None:
+                if taken is None and not results:
+                    taken = fault
+                    fault.fired += 1
+                continue
+            if taken is not None:
+                continue
+            users = [fault.rule.user] if fault.rule.user is not None else list(attempt.users)
+            fresh = [user for user in users if user not in results]
+            for user in fresh:
+                results[user] = fault.rule.result
+            fault.fired += bool(fresh)
+        return taken, results
+
+    def _deliver(self, attempt: Attempt, wire: Wire[T], rule: Any, results: Mapping[str, int]) -> T:
+        self._check_link(attempt, wire)
+        pause = self._latency[attempt.on.partition(".")[0]]
+        if rule is not None and rule.delay is not None:
+            pause += rule.delay
+        if pause:
+            self._wait(pause)
+            self._check_link(attempt, wire)
+        if rule is None:
+            return wire.perform(results)
+        return self._deliver_badly(attempt, wire, rule, results)
+
+    def _deliver_badly(self, attempt: Attempt, wire: Wire[T], rule: Any, results: Mapping[str, int]) -> T:
+        if rule.crash == "before":
+            raise AgentCrash
+        if rule.fail is not None:
+            attempt.answered = False
+            attempt.detail = f"fails with {rule.fail}"
+            raise wire.broken(rule.fail)
+        if rule.answer is not None or rule.fault is not None:
+            if wire.answered is None:
+                raise ValueError(f"{attempt.on} has no answers to inject")
+            return wire.answered(rule)
+        if rule.lose == "request":
+            attempt.answered = False
+            attempt.detail = "request lost"
+            raise wire.broken("lost")
+        answer = wire.perform(results)
+        if rule.duplicate:
+            answer = wire.perform(results)
+        if rule.crash == "after":
+            raise AgentCrash
+        if rule.lose == "response":
+            attempt.answered = False
+            attempt.detail = "answer lost"
+            raise wire.broken("lost")
+        if rule.corrupt:
+            attempt.answered = False
+            attempt.detail = "answer garbled"
+            if wire.garble is None:
+                raise wire.broken("lost")
+            return wire.garble(answer)
+        return answer
+
+    def _check_link(self, attempt: Attempt, wire: Wire[T]) -> None:
+        if not self.link_is_up(attempt):
+            attempt.answered = False
+            attempt.detail = "link is down"
+            raise wire.broken("link-down")
+
+    def _close(self, attempt: Attempt, outcome: str, detail: str, fault: ArmedFault | None) -> None:
+        attempt.ended = self._clock()
+        if outcome == OK and attempt.detail:
+            outcome, detail = FAILED, attempt.detail
+        attempt.outcome = outcome
+        attempt.detail = detail
+        self.closed(attempt)
+        if fault is None and outcome == OK and not attempt.on.startswith("cloud."):
+            return
+        where = f" {attempt.controller}.{attempt.domain}" if attempt.controller else ""
+        whom = f" [{' '.join(attempt.users)}]" if attempt.users else ""
+        why = f" (fault {fault.index + 1})" if fault else ""
+        told = f": {detail}" if detail else ""
+        told += "".join(f" ({user}: injected result {code})" for user, code in attempt.item_results.items())
+        self._trace.say("wire", f"{attempt.on}{where}{whom} {outcome}{told}{why}")

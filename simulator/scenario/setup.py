@@ -1,0 +1,195 @@
+"""From a scenario's ``given`` to a world that stands at ``+0s``."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pwsync.ports import AgentFactory
+from pwsync.settings import Scope
+from simulator.active_directory.ldif import load_ldif
+from simulator.active_directory.population import population
+from simulator.active_directory.state import Domain, DomainPolicy, Forest
+from simulator.azure_ad.policy import CloudPolicy
+from simulator.profile import PROFILES, Profile
+from simulator.world import Person, World
+
+if TYPE_CHECKING:
+    from simulator.scenario.file import Case
+    from simulator.scenario.model import CloudPolicyKeys, DomainSpec, Given, UserSpec
+
+DEFAULT_DOMAIN = "contoso.example"
+
+
+def build_world(case: Case, *, seed: int | None = None, engine: AgentFactory | None = None) -> World:
+    """A world as ``given`` describes it, at the scenario's start, nothing run yet."""
+    scenario = case.scenario
+    given = scenario.given
+    profile = PROFILES[case.profile]
+    kinds: dict[str, Any] = {} if engine is None else {"engine": engine}
+    world = World(
+        start=scenario.start,
+        seed=scenario.seed if seed is None else seed,
+        profile=profile,
+        cloud_policy=cloud_policy(profile, given.cloud.policy),
+        faults=scenario.faults,
+        cloud_latency=given.network.cloud_latency,
+        directory_latency=given.network.directory_latency,
+        name=case.id,
+        **kinds,
+    )
+    for name, domains in forest_specs(given).items():
+        forest = Forest(name, world.clock, world.randomness)
+        world.forests[name] = forest
+        for domain_name, spec in domains.items():
+            forest.add_domain(domain_name, domain_policy(spec), controllers=tuple(spec.controllers) if spec else ("dc1",))
+    return world
+
+
+def forest_specs(given: Given) -> dict[str, dict[str, DomainSpec | None]]:
+    """Forests by name, with their domains; one forest with one domain if nothing is said."""
+    if given.forests:
+        return {name: dict(forest.domains) for name, forest in given.forests.items()}
+    if given.forest is not None:
+        domains = dict(given.forest.domains)
+        return {next(iter(domains)): domains}
+    return {DEFAULT_DOMAIN: {DEFAULT_DOMAIN: None}}
+
+
+def domain_policy(spec: DomainSpec | None) -> DomainPolicy:
+    """A domain's password policy: the keys given over the defaults."""
+    return DomainPolicy(**policy_keys(spec.policy)) if spec is not None and spec.policy is not None else DomainPolicy()
+
+
+def policy_keys(policy: Any) -> dict[str, Any]:
+    """The keys of a policy that the file names, as Python names."""
+    return {name: getattr(policy, name) for name in policy.model_fields_set if name != "domain"}
+
+
+def cloud_policy(profile: Profile, keys: CloudPolicyKeys | None) -> CloudPolicy:
+    """The tenant's password policy: the keys given over the profile's defaults."""
+    changes = {} if keys is None else policy_keys(keys)
+    return CloudPolicy(**{"max_length": profile.length_max, **changes})
+
+
+class Setup:
+    """Brings a fresh world to ``+0s``: people, agent, and with ``settled`` the synchronizations that came before."""
+
+    def __init__(self, world: World, case: Case) -> None:
+        self.world = world
+        self.case = case
+        self.given = case.scenario.given
+        self.later: list[Callable[[], None]] = []
+
+    def run(self) -> None:
+        """Fill the world, install the agent as ``sync`` says, and begin."""
+        self._people()
+        self._cloud()
+        world, sync = self.world, self.given.sync
+        staging = self.given.agent.staging
+        world.configure_agent(
+            world.make_settings(
+                scope=scope_of(self.given.scope),
+                batch_size=self.given.agent.batch_size,
+                preferred_controllers=dict(self.given.agent.preferred_controllers),
+                staging=staging and sync != "settled",
+            )
+        )
+        if sync == "settled":
+            self._settle(staging)
+        world.begin()
+        if sync == "settled":
+            world.grid_starts.append(world.start)
+        if sync == "installed":
+            world.host.install(express=True, password_sync=True, object_sync=True)
+
+    def _settle(self, staging: bool) -> None:
+        host = self.world.host
+        host.install(express=True, password_sync=True, object_sync=True)
+        host.run_due()
+        for apply in self.later:
+            apply()
+        if staging:
+            host.agent.configure(staging=True)
+        host.agent.stop()
+        host.agent.start()
+        host.run_due()
+        self.world.tenant.contact(ping=True)
+
+    def _people(self) -> None:
+        world = self.world
+        for user in self.given.users:
+            domain = world.domain(user.domain or next(world.domains).name)
+            self._user(domain, user)
+        if self.given.directory is not None:
+            domain = next(world.domains)
+            path = Path(self.case.path).parent / self.given.directory
+            for account, password in load_ldif(domain, path):
+                world.add_person(account.name, domain.name, account.guid).upn = account.upn
+                if password is not None:
+                    world.passwords.learn(account.name, password)
+        if self.given.population is not None:
+            population(next(world.domains), self.given.population.count, world.randomness)
+
+    def _user(self, domain: Domain, user: UserSpec) -> None:
+        world, settled = self.world, self.given.sync == "settled"
+        world.passwords.learn(user.name, user.password)
+        keys = create_keys(user)
+        if settled:
+            keys.update(enabled=True, must_change=False)
+        keys["password_age"] = user.password_age
+        guid = domain.create_user(user.name, user.password, **keys, check_policy=False)
+        world.add_person(user.name, domain.name, guid).upn = user.upn or f"{user.name}@{domain.name}"
+        set_expiry(world, domain, user.name, user.account_expires)
+        if settled and user.must_change:
+            self.later.append(lambda: domain.require_change(user.name, True))
+        if settled and user.enabled is False:
+            self.later.append(lambda: domain.set_user(user.name, enabled=False))
+
+    def _cloud(self) -> None:
+        world, cloud = self.world, self.given.cloud
+        for user in self.given.cloud_users:
+            add_cloud_user(world, user.name, user.password, password_age=user.password_age, check_policy=False)
+        for feature, state in cloud.features.items():
+            world.tenant.set_feature(feature, state)
+
+
+def create_keys(user: Any) -> dict[str, Any]:
+    """What ``create_user`` of a domain takes, from a user of ``given`` or of ``ad.create-user``."""
+    return {
+        "user_class": user.class_,
+        "display_name": user.display_name,
+        "upn": user.upn,
+        "ou": user.ou,
+        "enabled": user.enabled,
+        "must_change": user.must_change,
+        "password_never_expires": user.password_never_expires,
+        "smartcard_required": user.smartcard_required,
+        "critical": user.critical,
+        "attributes": dict(user.attributes),
+    }
+
+
+def set_expiry(world: World, domain: Domain, handle: str, expires: timedelta | str | None) -> None:
+    """Set when a user's account expires, as an offset from the run's start or ``never``; None leaves it."""
+    if expires is not None:
+        moment = None if isinstance(expires, str) else world.start + expires
+        domain.set_user(handle, account_expires=moment)
+
+
+def add_cloud_user(world: World, name: str, password: str, **options: Any) -> None:
+    """Create a user in the tenant and remember whose it is."""
+    user = world.tenant.create_user(name, password, **options)
+    world.passwords.learn(name, password)
+    person = world.people.setdefault(name, Person(name))
+    person.cloud_id = user.id
+    person.upn = user.upn
+
+
+def scope_of(keys: Any) -> Scope:
+    """The agent's scope from a ``scope`` mapping of a file."""
+    if keys is None:
+        return Scope()
+    return Scope(tuple(keys.ous or ()), tuple(keys.exclude_ous or ()), dict(keys.exclude_attribute or {}))

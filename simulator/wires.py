@@ -1,0 +1,217 @@
+"""The agent's ports into a world: LDAP, replication and HTTPS, each carried by the network so that it can fail.
+
+What a broken connection looks like differs by wire: ldap3's exceptions, a Win32 code, requests' exceptions.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from io import BytesIO
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import requests
+from ldap3.core.exceptions import LDAPSocketOpenError, LDAPSocketReceiveError, LDAPStartTLSError
+
+from pwsync.errors import BinaryXmlError, ReplicationError
+from pwsync.tenant.binary_xml import decode
+from pwsync.tenant.messages import Request, parse_request
+from pwsync.tenant.operations import read_credentials
+from simulator.azure_ad.provisioning import DECODED, ITEM_RESULTS, fault_response
+from simulator.azure_ad.wire import Answer
+from simulator.network import REDIRECTED, Wire
+
+if TYPE_CHECKING:
+    from simulator.active_directory.state import Controller
+    from simulator.world import World
+
+T = TypeVar("T")
+
+RPC_CODES = {"lost": 1726, "connection-refused": 1722, "link-down": 1722, "timeout": 1818, "tls": 1825}
+"""How a broken connection shows in MS-RPC: call failed, server unavailable, call cancelled, security package error."""
+
+HTTP_ERRORS: dict[str, type[requests.RequestException]] = {
+    "timeout": requests.exceptions.ReadTimeout,
+    "tls": requests.exceptions.SSLError,
+}
+
+WIRES = frozenset({"cloud.token", "cloud.set-passwords", "cloud.set-objects", "cloud.ping"})
+"""What counts as an attempt on a wire to the cloud; looking up addresses and settings rides along with them."""
+
+
+def broken_ldap(on: str, how: str | int) -> Exception:
+    """ldap3's exception for a broken LDAP connection."""
+    if how == "tls":
+        return LDAPStartTLSError("wrap socket error")
+    if on == "directory.bind":
+        return LDAPSocketOpenError(f"unable to open socket ({how})")
+    return LDAPSocketReceiveError(f"error receiving data ({how})")
+
+
+def broken_rpc(how: str | int) -> Exception:
+    """The Win32 code for a broken replication call."""
+    return ReplicationError(how if isinstance(how, int) else RPC_CODES[how])
+
+
+def broken_http(how: str | int) -> Exception:
+    """requests' exception for a broken HTTPS call."""
+    return HTTP_ERRORS.get(str(how), requests.exceptions.ConnectionError)(f"connection broken ({how})")
+
+
+def failed_ldap(answer: Any) -> tuple[str, float | None] | None:
+    """A bind's or search's result code, if it is an error."""
+    result = answer[1] if isinstance(answer, tuple) else answer
+    code = result.get("result", 0) if isinstance(result, Mapping) else 0
+    return (f"LDAP result {code}", None) if code else None
+
+
+class DirectoryWire:
+    """``intercept`` of the simulated directory: carries binds and searches of the agent."""
+
+    def __init__(self, world: World, domain: str, controller: str) -> None:
+        self._world = world
+        self._domain = domain
+        self._controller = controller
+
+    def __call__(self, operation: str, perform: Callable[[], T]) -> T:
+        on = "directory.bind" if operation == "bind" else "directory.search"
+
+        def garble(answer: T) -> T:
+            raise LDAPSocketReceiveError("error receiving data (not an LDAP message)")
+
+        wire: Wire[T] = Wire(
+            perform=lambda results: perform(),
+            broken=lambda how: broken_ldap(on, how),
+            garble=garble,
+            failed=failed_ldap,
+        )
+        return self._world.network.carry(on, wire, domain=self._domain, controller=self._controller)
+
+
+class ReplicationWire:
+    """A replication channel through the network.
+
+    One attempt is one page of a read (``directory.read-passwords``). Binding and reading single objects ride on the same
+    read: they fail with the link, and are not counted on their own.
+    """
+
+    def __init__(self, world: World, controller: Controller, server: Any, domain: str) -> None:
+        self._world = world
+        self._server = server
+        self._domain = domain
+        self._controller = controller
+
+    def call(self, operation: str, message: Mapping[str, Any]) -> Mapping[str, Any]:
+        """Carry one operation; see :class:`pwsync.ports.ReplicationChannel`."""
+        if operation != "get-nc-changes" or message.get("object") is not None:
+            if self._domain in self._world.network.down:
+                raise broken_rpc("link-down")
+            return self._answer(operation, message)
+        wire: Wire[Mapping[str, Any]] = Wire(
+            perform=lambda results: self._answer(operation, message),
+            broken=broken_rpc,
+            garble=garble_page,
+        )
+        return self._world.network.carry(
+            "directory.read-passwords", wire, domain=self._domain, controller=self._controller.name
+        )
+
+    def _answer(self, operation: str, message: Mapping[str, Any]) -> Mapping[str, Any]:
+        answer: Mapping[str, Any] = self._server.call(operation, message)
+        return answer
+
+
+def garble_page(answer: Mapping[str, Any]) -> Mapping[str, Any]:
+    """A page whose secrets do not decrypt; one without secrets loses its cookie."""
+    garbled = False
+    objects = []
+    for entry in answer["objects"]:
+        attributes = []
+        for attribute in entry["attributes"]:
+            values = attribute["values"]
+            if attribute["name"].lower() == "unicodepwd" and values:
+                values = [bytes(byte ^ 0x55 for byte in value) for value in values]
+                garbled = True
+            attributes.append({**attribute, "values": values})
+        objects.append({**entry, "attributes": attributes})
+    page = {**answer, "objects": objects}
+    if not garbled:
+        del page["cookie"]
+    return page
+
+
+class CloudWire:
+    """The tenant's application as the agent reaches it: every call is carried by the network.
+
+    Stands in for the application behind :class:`simulator.azure_ad.doubles.TenantDouble`.
+    """
+
+    def __init__(self, world: World) -> None:
+        self._world = world
+        self.hosts = world.application.hosts
+
+    def answer(self, environ: Mapping[str, Any]) -> Answer:
+        """Carry one HTTPS call of the agent; raises what ``requests`` would."""
+        body = environ["wsgi.input"].read()
+        on, request = classify(environ, body)
+        items = read_credentials(request.body) if request is not None and on == "cloud.set-passwords" else []
+        anchors = [item.source_anchor or "" for item in items]
+        users = [self._world.handle_of_anchor(anchor) for anchor in anchors]
+
+        def perform(results: Mapping[str, int]) -> Answer:
+            extra: dict[str, Any] = {"wsgi.input": BytesIO(body), DECODED: request}
+            if results:
+                pairs = zip(anchors, users, strict=True)
+                extra[ITEM_RESULTS] = {anchor: results[user] for anchor, user in pairs if user in results}
+            found = self._world.application.answer({**environ, **extra})
+            self._world.tenant_answered()
+            return found
+
+        self._world.record_request(on, body)
+        if on not in WIRES:
+            if "cloud" in self._world.network.down:
+                raise broken_http("link-down")
+            return perform({})
+        wire = Wire(perform=perform, broken=broken_http, answered=injected, garble=garble_body, failed=failed_http)
+        return self._world.network.carry(on, wire, users=users, content=items)
+
+
+def injected(rule: Any) -> Answer:
+    """The answer that a fault rule puts in the service's place."""
+    if rule.fault is not None:
+        return fault_response(str(rule.fault))
+    headers = [("Content-Type", "text/plain")]
+    if rule.retry_after is not None:
+        headers.append(("Retry-After", str(max(0, round(rule.retry_after.total_seconds())))))
+    return Answer(rule.answer, headers, b"")
+
+
+def garble_body(answer: Answer) -> Answer:
+    """The same answer with half of its body, and that spoilt."""
+    return Answer(answer.status, answer.headers, b"\x00\xff" + answer.body[: len(answer.body) // 2])
+
+
+def failed_http(answer: Answer) -> tuple[str, float | None] | None:
+    """What an HTTP answer says of failure, with the pause it asks for."""
+    if answer.status < 400:
+        return None
+    if b"BindingRedirection" in answer.body:
+        return REDIRECTED, None
+    after = dict(answer.headers).get("Retry-After")
+    pause = float(after) if after is not None and answer.status != 400 else None
+    return f"HTTP {answer.status}", pause
+
+
+def classify(environ: Mapping[str, Any], body: bytes) -> tuple[str, Request | None]:
+    """Which wire a call of the agent is on, and the request inside if it is one of the provisioning service's."""
+    if environ["HTTP_HOST"].startswith("login."):
+        return ("cloud.token" if environ["REQUEST_METHOD"] == "POST" else "discovery"), None
+    try:
+        request = parse_request(decode(body))
+    except BinaryXmlError:
+        return "unreadable", None
+    if request.operation.startswith("ProvisionAzureADSyncObjects"):
+        return "cloud.set-objects", request
+    if request.operation != "ProvisionCredentials":
+        return "configuration", request
+    has_items = next((True for each in request.body.iter() if each.tag.endswith("}CredentialData")), False)
+    return ("cloud.set-passwords" if has_items else "cloud.ping"), request

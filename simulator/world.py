@@ -1,0 +1,409 @@
+"""A simulated world: directory, tenant, wires, the agent's server, and the frozen time that they share.
+
+The world knows no scenario file; :mod:`simulator.scenario.runner` builds one from a file's ``given`` and moves it.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from uuid import UUID
+
+import freezegun
+import requests
+
+from pwsync.agent import SyncAgent
+from pwsync.event_log import Event
+from pwsync.ports import AgentFactory, AgentPorts, ReplicationChannel, StorePort, TenantPort
+from pwsync.replication.client import source_anchor
+from pwsync.settings import Connector, Settings
+from simulator.active_directory.ldap import DirectoryConnection, connect
+from simulator.active_directory.replication import ReplicationServer
+from simulator.active_directory.state import Account, Domain, Forest
+from simulator.azure_ad.doubles import TenantDouble
+from simulator.azure_ad.http import TenantApplication
+from simulator.azure_ad.state import CloudPolicy, CloudUser, PasswordWrite, Tenant
+from simulator.clock import Clock
+from simulator.host import AgentHost
+from simulator.memory_store import MemoryStore
+from simulator.network import Network, Wire
+from simulator.passwords import Passwords
+from simulator.profile import Profile
+from simulator.queue import EventQueue, Key, Rank
+from simulator.random import Randomness
+from simulator.refusal import Refusal
+from simulator.trace import Trace
+from simulator.wires import CloudWire, DirectoryWire, ReplicationWire
+
+
+@dataclass(slots=True)
+class CycleStart:
+    """A cycle of the agent: its kind, when it began, how many attempts had been made before it, and its number."""
+
+    kind: str
+    started: datetime
+    attempts_before: int
+
+
+@dataclass(slots=True)
+class Person:
+    """A user as scenarios name them: a handle, the directory objects that bore it (newest last), a cloud-only account."""
+
+    handle: str
+    domain: str | None = None
+    guids: list[UUID] = dataclasses.field(default_factory=list)
+    cloud_id: str | None = None
+    upn: str = ""
+
+
+class World:
+    """Everything that a run consists of. Time moves through :meth:`run_until` alone."""
+
+    def __init__(
+        self,
+        *,
+        start: datetime,
+        seed: int,
+        profile: Profile,
+        cloud_policy: CloudPolicy,
+        faults: Sequence[object] = (),
+        cloud_latency: timedelta = timedelta(0),
+        directory_latency: timedelta = timedelta(0),
+        engine: AgentFactory = SyncAgent,
+        name: str = "run",
+    ) -> None:
+        self.start = start
+        self.profile = profile
+        self.engine = engine
+        self.clock = Clock(start)
+        self.randomness = Randomness(seed)
+        self.trace = Trace(self.clock, start)
+        self.queue = EventQueue()
+        self.network = Network(
+            self.clock,
+            self.trace,
+            self.wait,
+            faults,
+            cloud_latency=cloud_latency,
+            directory_latency=directory_latency,
+        )
+        self.passwords = Passwords()
+        self.people: dict[str, Person] = {}
+        self.forests: dict[str, Forest] = {}
+        self.tenant = Tenant(self.clock, self.randomness, profile, policy=cloud_policy)
+        self.application = TenantApplication(self.tenant)
+        self.store = MemoryStore(name)
+        self.session = requests.Session()
+        self.session.trust_env = False
+        self.events: list[Event] = []
+        self.cycles: list[CycleStart] = []
+        self.requests: list[bytes] = []
+        self.host = AgentHost(self._build_agent, self.later, self._agent_began, self._agent_died)
+        self.grid_starts: list[datetime] = []
+        self.crashes: list[datetime] = []
+        self.sync_off: set[str | None] = set()
+        self.idle_skipping = True
+        self.orders: list[tuple[datetime, str | None]] = []
+        self.after_instant: Callable[[], None] = lambda: None
+        self._settings: Settings | None = None
+        self._handles: dict[str, str] = {}
+        self._writes_told = 0
+        self._writes_before = 0
+        self._held_before: dict[str, str] = {}
+        self._freezer: freezegun.api.FrozenDateTimeFactory | None = None
+        self._counting = False
+
+    # --- people -------------------------------------------------------------------------------------------------
+
+    @property
+    def domains(self) -> Iterator[Domain]:
+        """All domains of all forests, in the order in which they were made."""
+        for forest in self.forests.values():
+            yield from forest.domains.values()
+
+    def domain(self, name: str) -> Domain:
+        """A domain by name."""
+        for domain in self.domains:
+            if domain.name == name:
+                return domain
+        raise Refusal("not-supported", f"there is no domain {name}")
+
+    def add_person(self, handle: str, domain: str, guid: UUID) -> Person:
+        """Remember whose directory object this is."""
+        person = self.people.setdefault(handle, Person(handle))
+        person.domain = domain
+        person.guids.append(guid)
+        self._handles[source_anchor(guid)] = handle
+        return person
+
+    def account(self, handle: str) -> Account:
+        """A user's directory object; Refusal ``no-such-user`` if it is gone."""
+        person = self.people.get(handle)
+        if person is None or person.domain is None:
+            raise Refusal("no-such-user", f"{handle} is not in the directory")
+        return self.domain(person.domain).find(handle)
+
+    def home(self, handle: str) -> Domain:
+        """The domain that a user belongs (or belonged) to."""
+        person = self.people.get(handle)
+        if person is None or person.domain is None:
+            raise Refusal("no-such-user", f"{handle} is not in the directory")
+        return self.domain(person.domain)
+
+    def anchor(self, handle: str) -> str | None:
+        """Source anchor of a user's newest directory object."""
+        person = self.people.get(handle)
+        return source_anchor(person.guids[-1]) if person and person.guids else None
+
+    def handle_of_anchor(self, anchor: str) -> str:
+        """The user whom a source anchor belongs to; invented people are named by their account."""
+        found = self._handles.get(anchor)
+        if found is None:
+            for domain in self.domains:
+                for account in domain.accounts():
+                    self._handles.setdefault(source_anchor(account.guid), account.name)
+            found = self._handles.setdefault(anchor, anchor)
+        return found
+
+    def cloud_user(self, handle: str) -> CloudUser | None:
+        """A user's account in the tenant, by the anchor of the directory object or as created in the cloud."""
+        anchor = self.anchor(handle)
+        if anchor is not None:
+            found = self.tenant.find_by_anchor(anchor)
+            if found is not None:
+                return found
+        person = self.people.get(handle)
+        if person is None or person.cloud_id is None:
+            return None
+        return self.tenant.users.by_id(person.cloud_id)
+
+    def upn(self, handle: str) -> str:
+        """The name that a user signs in to the cloud with: the tenant's, or the directory's if the tenant has none."""
+        user = self.cloud_user(handle)
+        if user is not None:
+            return user.upn
+        try:
+            return self.account(handle).upn
+        except Refusal:
+            return self.people[handle].upn if handle in self.people else handle
+
+    # --- the agent's side ---------------------------------------------------------------------------------------
+
+    def configure_agent(self, settings: Settings) -> None:
+        """What the administrator has set up for the agent; used by each new process."""
+        self._settings = settings
+
+    @property
+    def settings(self) -> Settings:
+        """The agent's settings as an administrator keeps them."""
+        if self._settings is None:
+            raise RuntimeError("the agent has no settings yet")
+        return self._settings
+
+    def make_settings(self, **changes: object) -> Settings:
+        """Settings that fit this world: a connector per forest, all domains, the tenant's synchronization account."""
+        connectors = []
+        for forest in self.forests.values():
+            identifier = str(self.randomness.uuid(f"connector/{forest.name}"))
+            for domain in forest.domains.values():
+                account, password = domain.connector_account()
+                controllers = tuple(domain.controllers)
+                connectors.append(
+                    Connector(domain.name, forest.name, identifier, account, password, controllers),
+                )
+        account, password = self.tenant.sync_account()
+        settings = Settings(tuple(connectors), account, password, build=self.profile.build)
+        return dataclasses.replace(settings, **changes)  # type: ignore[arg-type]
+
+    def _build_agent(self) -> SyncAgent:
+        settings = dataclasses.replace(
+            self.settings, connectors=tuple(dataclasses.replace(connector) for connector in self.settings.connectors)
+        )
+        ports = AgentPorts(
+            clock=self.clock,
+            directory=lambda domain, controller: self._directory(settings, domain, controller),
+            replication=self._replication,
+            tenant=TenantPort(self.session, self.tenant.tenant_id),
+            store=StorePort(self.store.uri, self._commit),
+            settings=settings,
+            random=self.randomness.child,
+            event_log=self._log,
+            run_history=self._cycle_started,
+        )
+        return self.engine(ports)  # type: ignore[return-value]
+
+    def _directory(self, settings: Settings, domain: str, controller: str) -> DirectoryConnection:
+        connector = next(each for each in settings.connectors if each.domain == domain)
+        home = self.domain(domain)
+        return connect(
+            home.controller(controller),
+            f"{home.netbios}\\{connector.account}",
+            connector.password,
+            intercept=DirectoryWire(self, domain, controller),
+        )
+
+    def _replication(self, domain: str, controller: str) -> ReplicationChannel:
+        home = self.domain(domain).controller(controller)
+        return ReplicationWire(self, home, ReplicationServer(home), domain)
+
+    def _commit(self, perform: Callable[[], None]) -> None:
+        wire: Wire[None] = Wire(perform=lambda results: perform(), broken=self.store.broken)
+        self.network.carry("store.commit", wire)
+
+    def _log(self, event: Event) -> None:
+        if not self._counting:
+            return
+        self.events.append(event)
+        head = event.text.splitlines()[0] if event.text else ""
+        users = " ".join(self.handle_of_anchor(anchor) for anchor in event.users)
+        self.trace.say("event", f"{event.id} {event.level}{f' [{users}]' if users else ''} {head}")
+
+    def _cycle_started(self, kind: str) -> None:
+        if self._counting:
+            self.cycles.append(CycleStart(kind, self.clock(), len(self.network.attempts)))
+
+    def _agent_began(self) -> None:
+        self.grid_starts.append(self.clock())
+        self.trace.say("agent", "the service starts")
+
+    def _agent_died(self) -> None:
+        self.crashes.append(self.clock())
+        self.store.crash()
+        self.trace.say("agent", "the process dies")
+
+    def record_request(self, on: str, body: bytes) -> None:
+        """Keep what the agent sends to the tenant, for the check that no secret leaks."""
+        if self._counting and on != "cloud.token":
+            self.requests.append(body)
+
+    def tenant_answered(self) -> None:
+        """Trace what the last call changed in the tenant."""
+        writes = self.tenant.writes
+        for write in writes[self._writes_told :]:
+            handle = self.handle_of_cloud_id(write.user_id)
+            if handle is not None:
+                found = self.passwords.identify(handle, write.credential)
+                label = self.passwords.label(handle, found) if found is not None else f"{handle}#?"
+                self.trace.say("tenant", f"{handle} holds {label} ({write.by})")
+        self._writes_told = len(writes)
+
+    def cloud_user_by_id(self, user_id: str) -> CloudUser | None:
+        """A user of the tenant, deleted ones too."""
+        return self.tenant.users.ever(user_id)
+
+    def handle_of_cloud_id(self, user_id: str) -> str | None:
+        """The scenario's name for a user of the tenant; None for invented people and service accounts."""
+        user = self.cloud_user_by_id(user_id)
+        if user is None:
+            return None
+        if user.source_anchor is not None:
+            handle = self.handle_of_anchor(user.source_anchor)
+            return handle if handle in self.people else None
+        for person in self.people.values():
+            if person.cloud_id == user_id:
+                return person.handle
+        return None
+
+    def anchors(self, handle: str) -> list[str]:
+        """Source anchors of all directory objects that bore this handle."""
+        person = self.people.get(handle)
+        return [source_anchor(guid) for guid in person.guids] if person else []
+
+    def pending(self) -> list[str]:
+        """Source anchors of the users whose password is pending at the agent."""
+        return list(self.host.agent.pending()) if self.host.installed else []
+
+    def writes(self) -> list[PasswordWrite]:
+        """Passwords written in the tenant since the run began."""
+        return self.tenant.writes[self._writes_before :]
+
+    def credentials_held(self, handle: str) -> list[str]:
+        """Credentials that the tenant held for a user since the run began, the one held then first."""
+        user = self.cloud_user(handle)
+        if user is None:
+            return []
+        held = [] if user.id not in self._held_before else [self._held_before[user.id]]
+        return held + [write.credential for write in self.writes() if write.user_id == user.id]
+
+    # --- time ---------------------------------------------------------------------------------------------------
+
+    @contextmanager
+    def frozen(self) -> Iterator[None]:
+        """Time stands still at the world's clock, for every library in this process, and the wires to the tenant are up."""
+        freezer = freezegun.freeze_time(self.clock(), tick=False)
+        with TenantDouble(CloudWire(self)):
+            self._freezer = freezer.start()
+            try:
+                yield
+            finally:
+                self._freezer = None
+                freezer.stop()
+                self.store.close()
+                self.session.close()
+
+    def begin(self) -> None:
+        """The run begins: what came before does not count."""
+        self.network.begin()
+        self.trace.begin()
+        self.events.clear()
+        self.cycles.clear()
+        self.requests.clear()
+        self.crashes.clear()
+        self._writes_told = self._writes_before = len(self.tenant.writes)
+        self._held_before = {write.user_id: write.credential for write in self.tenant.writes}
+        self._counting = True
+
+    def offset(self) -> timedelta:
+        """Time since the run's start."""
+        return self.clock() - self.start
+
+    def later(self, delay: timedelta, call: Callable[[], None]) -> None:
+        """Queue something of the world itself."""
+        self.queue.push(self.clock() + delay, Rank.BACKGROUND, call)
+
+    def after_actions(self, call: Callable[[], None]) -> None:
+        """Queue something for this instant, after its actions and before the agent's cycles."""
+        self.queue.push(self.clock(), Rank.BACKGROUND, call)
+
+    def wait(self, pause: timedelta) -> None:
+        """The agent waits for a call: whatever else is due in the world happens meanwhile."""
+        until = self.clock() + pause
+        self._turn((until, Rank.CYCLE), judge=False)
+        self._move_to(until)
+        self.host.check_alive()
+
+    def run_until(self, when: datetime) -> None:
+        """Let everything happen that is due up to and including ``when``."""
+        self._turn((when, Rank.END), judge=True)
+        self._move_to(when)
+
+    def _turn(self, limit: Key, *, judge: bool) -> None:
+        while True:
+            key = self._next_key()
+            over = key is None or key >= limit
+            if judge and (over or (key is not None and key[0] > self.clock())):
+                self.after_instant()
+            if over or key is None:
+                return
+            self._move_to(key[0])
+            if key[1] == Rank.CYCLE:
+                self.host.run_due()
+            else:
+                self.queue.pop()()
+
+    def _next_key(self) -> Key | None:
+        head = self.queue.head()
+        due = self.host.next_due()
+        if due is None:
+            return head
+        cycle = (max(due, self.clock()), int(Rank.CYCLE))
+        return cycle if head is None or cycle < head else head
+
+    def _move_to(self, when: datetime) -> None:
+        if when > self.clock():
+            self.clock.move_to(when)
+            if self._freezer is not None:
+                self._freezer.move_to(when)
