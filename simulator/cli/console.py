@@ -1,0 +1,59 @@
+"""What the commands share: where text goes, how they refuse, and which suite their paths name."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Annotated, NoReturn
+
+import typer
+
+from simulator.scenario.result import ExitCode
+
+if TYPE_CHECKING:
+    from simulator.suite import Suite
+
+INTERRUPTED = 130
+"""Exit code after Ctrl-C, as shells have it: 128 and the number of the signal."""
+
+Paths = Annotated[
+    list[str],
+    typer.Argument(
+        metavar="PATH...", help="A scenario file, a folder of them, or FILE::row for one row of its examples."
+    ),
+]
+
+
+def say(text: str = "") -> None:
+    """Print to standard output, whatever characters its encoding lacks."""
+    _print(text, sys.stdout)
+
+
+def complain(text: str) -> None:
+    """Print to standard error."""
+    _print(text, sys.stderr)
+
+
+def _print(text: str, stream: object) -> None:
+    encoding = getattr(stream, "encoding", None) or "utf-8"
+    print(text.encode(encoding, "backslashreplace").decode(encoding), file=stream, flush=True)  # type: ignore[call-overload]
+
+
+def refuse(message: str, hint: str = "") -> NoReturn:
+    """Leave because a file or an option is bad."""
+    complain(f"error: {message}" + (f"\n  = {hint}" if hint else ""))
+    raise typer.Exit(ExitCode.BAD_INPUT)
+
+
+def read_suite(paths: Sequence[str]) -> Suite:
+    """Everything that the paths name; if anything in it is bad, show all errors of all files and leave."""
+    from simulator.suite import collect
+
+    suite = collect(paths)
+    if suite.errors:
+        for error in suite.errors:
+            complain(error.render() + "\n")
+        count = len(suite.errors)
+        complain(f"{count} error{'s' * (count != 1)}; nothing was run")
+        raise typer.Exit(ExitCode.BAD_INPUT)
+    return suite

@@ -1,0 +1,174 @@
+"""``pwsync run``: run scenarios, tell what did not hold, write reports."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from contextlib import closing
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from simulator.cli.console import INTERRUPTED, Paths, complain, refuse, say
+from simulator.cli.options import (
+    Engine,
+    Jobs,
+    Profile,
+    Rule,
+    Seed,
+    Tags,
+    chosen_cases,
+    engine_of,
+    jobs_of,
+    offset_of,
+    seed_of,
+)
+from simulator.scenario.result import ExitCode, RunResult
+
+if TYPE_CHECKING:
+    from simulator.scenario.file import Case
+    from simulator.workers import RunFunction
+
+
+def run(
+    paths: Paths,
+    tags: Tags = None,
+    rule: Rule = None,
+    profile: Profile = None,
+    seed: Seed = None,
+    jobs: Jobs = "1",
+    to: Annotated[
+        str | None, typer.Option("--to", metavar="OFFSET", help="Stop at this offset, and judge what came until then.")
+    ] = None,
+    trace: Annotated[bool, typer.Option("--trace", help="Print all that happened, line by line.")] = False,
+    every_cycle: Annotated[
+        bool, typer.Option("--every-cycle", help="Run idle cycles in full too; the digest must stay the same.")
+    ] = False,
+    junit: Annotated[
+        Path | None, typer.Option("--junit", metavar="FILE", help="Write the results as JUnit XML.")
+    ] = None,
+    html: Annotated[
+        Path | None, typer.Option("--html", metavar="FOLDER", help="Comes in a later version; refused until then.")
+    ] = None,
+    json: Annotated[Path | None, typer.Option("--json", metavar="FILE", help="Write the results as JSON.")] = None,
+    update: Annotated[
+        bool, typer.Option("--update", help="Write the golden traces (NAME.trace beside NAME.yaml) anew.")
+    ] = False,
+    engine: Engine = None,
+) -> None:
+    """Run scenarios and tell what did not hold.
+
+    Each failure shows where it stands in the file, what was expected, what came, the events that led there, the rule
+    of the product, and the command that repeats it. The last line is a digest: the same files and seed give the same
+    digest on every machine.
+
+    \b
+    Examples:
+      pwsync run scenarios
+      pwsync run scenarios -t override,federation -j auto --junit results.xml
+      pwsync run scenarios/override/admin-reset.yaml --trace --to +6m
+    """
+    if html is not None:
+        refuse("--html comes in a later version", "until then use --junit FILE or --json FILE")
+    _refuse_unwritable(junit, json)
+    worker_count, seed_value, until, factory = jobs_of(jobs), seed_of(seed), offset_of(to), engine_of(engine)
+    cases = chosen_cases(paths, tags, rule, profile)
+
+    from simulator.scenario.runner import RunOptions, run_case
+
+    options = RunOptions(seed=seed_value, to=until, every_cycle=every_cycle, update=update, engine=factory)
+    code = run_and_report(
+        cases, partial(run_case, options=options), jobs=worker_count, trace=trace, junit=junit, json=json
+    )
+    raise typer.Exit(code)
+
+
+def run_and_report(
+    cases: Sequence[Case],
+    run_case: RunFunction,
+    *,
+    jobs: int = 1,
+    trace: bool = False,
+    junit: Path | None = None,
+    json: Path | None = None,
+) -> int:
+    """Run the cases, print everything that there is to say, write the reports, and return the exit code.
+
+    After Ctrl-C it tells what was found so far, and leaves reports that were there before as they are.
+    """
+    from simulator.cli.progress import progress
+    from simulator.suite import exit_code
+    from simulator.workers import run_cases
+
+    started = time.perf_counter()
+    found: dict[int, RunResult] = {}
+    interrupted = False
+    try:
+        with (
+            closing(run_cases(cases, run_case, jobs=jobs, keep_trace=trace)) as stream,
+            progress(len(cases)) as display,
+        ):
+            for index, result in stream:
+                found[index] = result
+                display.finished(result)
+    except KeyboardInterrupt:
+        interrupted = True
+    results = [found[index] for index in sorted(found)]
+    seconds = time.perf_counter() - started
+    _tell(results, seconds, trace)
+    if interrupted:
+        complain(
+            f"stopped after {len(results)} of {len(cases)} scenarios" + "; no report was written" * bool(junit or json)
+        )
+        return INTERRUPTED
+    if not _write_reports(results, seconds, trace, junit, json):
+        return ExitCode.BAD_INPUT
+    return exit_code(results)
+
+
+def _tell(results: Sequence[RunResult], seconds: float, trace: bool) -> None:
+    """Traces if asked for, then every failure in full, the counts, the seed and the digest."""
+    from simulator.report.text import counts_text, result_text, seeds_text
+    from simulator.suite import suite_digest
+
+    for result in results if trace else ():
+        say(f"trace of {result.id}" + "".join(f"\n  {line}" for line in result.trace) + "\n")
+    for result in results:
+        if result.outcome != "held":
+            say("\n" + result_text(result))
+    broken = any(result.outcome != "held" for result in results)
+    say("\n" * broken + counts_text(results, seconds))
+    if results:
+        say(f"{seeds_text(results)}\ndigest {suite_digest(results)}")
+
+
+def _refuse_unwritable(*reports: Path | None) -> None:
+    from simulator.report.files import why_not_writable
+
+    paths = [path for path in reports if path is not None]
+    if len(paths) > len({path.resolve() for path in paths}):
+        refuse(f'two reports can\'t be written to one file: "{paths[0]}"')
+    for path in paths:
+        if reason := why_not_writable(path):
+            refuse(f'can\'t write the report "{path}"', reason)
+
+
+def _write_reports(
+    results: Sequence[RunResult], seconds: float, trace: bool, junit: Path | None, json: Path | None
+) -> bool:
+    from simulator.report.files import write_whole
+    from simulator.report.json import json as as_json
+    from simulator.report.junit import junit as as_junit
+
+    path = None
+    try:
+        if path := junit:
+            write_whole(path, as_junit(results, seconds=seconds))
+        if path := json:
+            write_whole(path, as_json(results, seconds=seconds, trace=trace))
+    except OSError as error:
+        complain(f'error: can\'t write the report "{path}": {error.strerror}')
+        return False
+    return True

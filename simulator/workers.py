@@ -1,0 +1,213 @@
+"""Runs cases one by one in this process, or side by side in others.
+
+Side by side, each worker is a fresh process (never a fork of this one, which may have threads) that reads cases from a
+pipe. The server that starts them has imported the simulator once, so that a new worker is ready at once. A worker
+that dies fails the one case that it was running, as a fault of the harness, and another takes its place.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import multiprocessing
+import os
+import signal
+import sys
+import traceback
+from collections import deque
+from collections.abc import Callable, Generator, Iterator, Sequence
+from contextlib import suppress
+from dataclasses import replace
+from functools import partial
+from multiprocessing.connection import Connection, wait
+from types import TracebackType
+from typing import TYPE_CHECKING, Any
+
+from simulator.scenario.result import RunResult
+
+if TYPE_CHECKING:
+    from simulator.scenario.file import Case
+
+RunFunction = Callable[["Case"], RunResult]
+
+FAREWELL_SECONDS = 2.0
+"""How long a worker that was told to end may take before it is killed."""
+
+
+class FaultBoundary:
+    """Keeps what goes wrong inside it, as a traceback in ``fault``. Ctrl-C and exits pass through."""
+
+    def __init__(self) -> None:
+        self.fault: str | None = None
+
+    def __enter__(self) -> FaultBoundary:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, where: TracebackType | None
+    ) -> bool:
+        if not isinstance(error, Exception):
+            return False
+        self.fault = "".join(traceback.format_exception(kind, error, where))
+        return True
+
+
+def cores() -> int:
+    """How many processors this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def faulted(case: Case, run: RunFunction, fault: str) -> RunResult:
+    """The result of a case in whose run the harness itself failed; ``fault`` is a traceback or a reason."""
+    from simulator.scenario.runner import RunOptions, repeat_command
+
+    options = run.keywords.get("options", RunOptions()) if isinstance(run, partial) else RunOptions()
+    seed = case.scenario.seed if options.seed is None else options.seed
+    return RunResult(
+        id=case.id,
+        path=str(case.path),
+        title=case.scenario.scenario,
+        profile=case.profile,
+        seed=seed,
+        tags=tuple(case.tags),
+        rules=tuple(case.scenario.rules),
+        outcome="harness-fault",
+        failures=(),
+        trace=(),
+        digest=hashlib.sha256(b"").hexdigest(),
+        seconds=0.0,
+        repeat=repeat_command(case, options, seed),
+        row=case.row,
+        harness_fault=fault,
+    )
+
+
+def guarded(run: RunFunction, case: Case) -> RunResult:
+    """Run one case; whatever goes wrong in it becomes a result."""
+    with FaultBoundary() as boundary:
+        return run(case)
+    return faulted(case, run, boundary.fault or "")
+
+
+def run_cases(
+    cases: Sequence[Case], run: RunFunction, *, jobs: int = 1, keep_trace: bool = True
+) -> Generator[tuple[int, RunResult], None, None]:
+    """Run all cases and yield (index, result) as they end; with one job that is in order.
+
+    ``run`` must be picklable if ``jobs`` is more than 1. Without ``keep_trace`` results come without their trace (their
+    digest stays), which spares memory. Closing the iterator ends the workers.
+    """
+    jobs = min(jobs, len(cases))
+    if jobs <= 1:
+        for index, case in enumerate(cases):
+            yield index, _trimmed(guarded(run, case), keep_trace)
+        return
+    pool = _Pool(run, keep_trace, jobs)
+    try:
+        yield from pool.run(cases)
+    finally:
+        pool.end()
+
+
+def _trimmed(result: RunResult, keep_trace: bool) -> RunResult:
+    return result if keep_trace else replace(result, trace=())
+
+
+def _serve(connection: Connection, run: RunFunction, keep_trace: bool, path: list[str]) -> None:
+    """A worker's life: take a case, send its result, until the pipe closes. Ctrl-C is the parent's to handle."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    sys.path[:] = path
+    with suppress(EOFError, BrokenPipeError, ConnectionResetError):
+        while True:
+            case = connection.recv()
+            connection.send(_trimmed(guarded(run, case), keep_trace))
+
+
+class _Worker:
+    """One process, its pipe, and the index of the case that it is running."""
+
+    def __init__(self, start: Callable[[Connection], Any]) -> None:
+        self.connection, theirs = multiprocessing.Pipe()
+        self.process = start(theirs)
+        theirs.close()
+        self.index: int | None = None
+
+    def give(self, index: int, case: Case) -> None:
+        self.index = index
+        with suppress(BrokenPipeError, ConnectionResetError):  # a worker that has died shows when its answer is due
+            self.connection.send(case)
+
+    def take(self) -> RunResult | str:
+        """The result; or, of a worker that has died, how it ended."""
+        try:
+            result: RunResult = self.connection.recv()
+        except (EOFError, ConnectionResetError):
+            self.process.join(FAREWELL_SECONDS)
+            return f"the process that ran this scenario died (exit code {self.process.exitcode})"
+        return result
+
+    def end(self) -> None:
+        self.connection.close()
+        self.process.terminate()
+        self.process.join(FAREWELL_SECONDS)
+        if self.process.is_alive():
+            self.process.kill()
+            self.process.join()
+
+
+class _Pool:
+    """As many workers as there are jobs."""
+
+    def __init__(self, run: RunFunction, keep_trace: bool, jobs: int) -> None:
+        methods = multiprocessing.get_all_start_methods()
+        self._context: Any = multiprocessing.get_context("forkserver" if "forkserver" in methods else "spawn")
+        if "forkserver" in methods:
+            self._context.set_forkserver_preload([_module_of(run), "simulator.workers"])
+        self._arguments = (run, keep_trace, list(sys.path))
+        self._jobs = jobs
+        self._workers: list[_Worker] = []
+
+    def _start(self, connection: Connection) -> Any:
+        process = self._context.Process(target=_serve, args=(connection, *self._arguments), daemon=True)
+        process.start()
+        return process
+
+    def run(self, cases: Sequence[Case]) -> Iterator[tuple[int, RunResult]]:
+        waiting = deque(range(len(cases)))
+        idle = self._hire(self._jobs)
+        while True:
+            while idle and waiting:
+                index = waiting.popleft()
+                idle.pop().give(index, cases[index])
+            busy = {worker.connection: worker for worker in self._workers if worker.index is not None}
+            if not busy:
+                return
+            for connection in wait(list(busy)):
+                worker = busy[connection]  # type: ignore[index]
+                index, worker.index = worker.index or 0, None
+                result = worker.take()
+                if isinstance(result, str):
+                    worker.end()
+                    self._workers.remove(worker)
+                    result = faulted(cases[index], self._arguments[0], result)
+                    idle += self._hire(1 if waiting else 0)
+                else:
+                    idle.append(worker)
+                yield index, result
+
+    def _hire(self, count: int) -> list[_Worker]:
+        hired = [_Worker(self._start) for _ in range(count)]
+        self._workers += hired
+        return hired
+
+    def end(self) -> None:
+        for worker in self._workers:
+            worker.end()
+        self._workers.clear()
+
+
+def _module_of(run: RunFunction) -> str:
+    while isinstance(run, partial):
+        run = run.func
+    return run.__module__
