@@ -20,7 +20,7 @@ Sent = tuple[int, int]
 class DomainState:
     """One domain.
 
-    full: ``""``, ``"ordered"`` (the next cycle reads and sends everything) or ``"running"`` (not all of it is sent yet).
+    full: ``""``, ``"ordered"`` (the next cycle reads and sends all) or ``"running"`` (not all of it is sent yet).
     imported: the first full object cycle is done. import_attributes: what the import's cookie was read with.
     """
 
@@ -38,8 +38,8 @@ class ObjectState:
     """One object of the directory as of the last object cycle.
 
     left_out, password_left_out: reasons of :mod:`pwsync.scope`, None where in scope. wanted: a digest of what the
-    tenant should have, None if nothing. exported: the digest of what it has; empty if it has the object but should get it
-    again; None if it does not have it.
+    tenant should have, None if nothing. exported: the digest of what it has; empty if it has the object but should
+    get it again; None if it does not have it.
     """
 
     anchor: str
@@ -85,6 +85,10 @@ class PasswordState:
     def waits(self) -> bool:
         """Is there anything left to do for it?"""
         return self.pending is not None or self.due
+
+    def leave_out(self, status: str) -> None:
+        """A rule keeps the password here: nothing of it waits any more, and its hash is forgotten."""
+        self.pending, self.nt, self.forced, self.due, self.status = None, None, False, False, status
 
 
 class Touched:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
+import weakref
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
@@ -40,22 +41,27 @@ class Store:
         self._committing = False
         try:
             self._connection = sqlite3.connect(
-                port.path, uri=port.path.startswith("file:"), isolation_level=None, timeout=5.0
+                port.path,
+                uri=port.path.startswith("file:"),
+                isolation_level=None,
+                check_same_thread=False,  # only closing may come from another thread: that of the garbage collector
             )
         except sqlite3.Error as error:
             raise StoreError(f"The database {port.path} can't be opened: {error}. {_WAY_OUT}") from error
+        self._closer = weakref.finalize(self, self._connection.close)  # a process that dies does not say goodbye
         try:
             self._prepare()
             self.state = self._load()
         except (sqlite3.Error, ValueError, TypeError) as error:
-            self._connection.close()
+            self.close()
             raise StoreError(f"The database {port.path} is damaged: {error}. {_WAY_OUT}") from error
         except StoreError:
-            self._connection.close()
+            self.close()
             raise
 
     def close(self) -> None:
-        self._connection.close()
+        """Release the database; what was not committed is lost."""
+        self._closer()
 
     def commit(self) -> None:
         """Write all that was touched, in one transaction; nothing happens if nothing was.

@@ -1,0 +1,255 @@
+"""The sync agent: what an operator touches, and when its cycles run.
+
+:class:`SyncAgent` is one process of the agent's service on its server. What it keeps is in its store, which outlives
+it: a process that dies at any point is replaced by a new :class:`SyncAgent` over the same store.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime, timedelta
+from typing import Any
+
+from pwsync import tenant_link
+from pwsync.errors import NotConfigurable, NotSupported, Refused, RequiresObjectSync
+from pwsync.object_cycle import ObjectCycle
+from pwsync.password_cycle import PasswordCycle
+from pwsync.ports import AgentPorts
+from pwsync.process import Process, begin
+from pwsync.schedule import Grid
+from pwsync.settings import PASSWORD_INTERVAL, Scope
+from pwsync.state import DomainState
+from pwsync.store import Store
+from pwsync.tenant_link import Connect, TenantLink
+
+_OBJECT_SYNC = "object-sync"
+
+
+class SyncAgent:
+    """An agent over its ports (:class:`pwsync.ports.Agent`).
+
+    ``connect`` makes the tenant's token source and service out of the ports. Raises StoreError if the store is damaged
+    or was written by a newer agent. Single-threaded: calls must not come from several threads.
+    """
+
+    def __init__(self, ports: AgentPorts, connect: Connect = tenant_link.connect) -> None:
+        self._ports = ports
+        self._connect = connect
+        self._store = Store(ports.store)
+        self._state = self._store.state
+        self._password_grid = Grid(PASSWORD_INTERVAL)
+        self._object_grid = Grid(ports.settings.object_interval)
+        self._process: Process | None = None
+        self._objects: ObjectCycle | None = None
+        self._passwords: PasswordCycle | None = None
+        self._busy = False
+        self._ordered: list[str] = []
+
+    # --- set-up
+
+    def install(self, *, express: bool = True, password_sync: bool = True, object_sync: bool = True) -> None:
+        """Set the agent up. Raises RequiresObjectSync for passwords without objects."""
+        passwords, objects = express or password_sync, express or object_sync
+        if passwords and not objects:
+            raise RequiresObjectSync("Password synchronization needs directory synchronization.")
+        self._state.set(_OBJECT_SYNC, "on" if objects else "off")
+        for connector in self._ports.settings.connectors:
+            self._switch(self._state.domain(connector.domain), on=passwords)
+        self._store.commit()
+
+    def enable_password_sync(self, domain: str | None = None) -> None:
+        """Switch it on for a domain or all; where it was off the next cycle sends everything in scope."""
+        if not self._object_sync:
+            raise RequiresObjectSync("Password synchronization needs directory synchronization.")
+        for state in self._domains(domain):
+            self._switch(state, on=True)
+        self._password_grid.skip_to(self._ports.clock())
+        self._store.commit()
+
+    def disable_password_sync(self, domain: str | None = None) -> None:
+        """Switch it off for a domain or all: nothing is read or sent. What the tenant holds stays there."""
+        for state in self._domains(domain):
+            self._switch(state, on=False)
+        self._store.commit()
+
+    def full_password_sync(self, domain: str) -> None:
+        """The next cycle reads the whole domain and sends every password in scope again."""
+        (state,) = self._domains(domain)
+        if not state.password_sync:
+            raise Refused(f"Password synchronization is switched off for {domain}.")
+        state.full = "ordered"
+        self._state.touch_domain(state)
+        self._store.commit()
+
+    def configure(self, **changes: Any) -> None:
+        """Change settings.
+
+        staging: bool, at once. scope: :class:`pwsync.settings.Scope`, from the next object cycle on. object_interval:
+        timedelta, at once. preferred_controllers: mapping of tuples, from the next start on. Raises NotSupported for
+        anything else, and then changes nothing.
+        """
+        kinds: dict[str, type[Any]] = {
+            "staging": bool,
+            "scope": Scope,
+            "object_interval": timedelta,
+            "preferred_controllers": Mapping,
+        }
+        for name, value in changes.items():
+            if name not in kinds:
+                raise NotSupported(f"There is no setting {name}; known are {', '.join(sorted(kinds))}.")
+            if not isinstance(value, kinds[name]) or value == timedelta(0):
+                raise NotSupported(f"The setting {name} can't be {value!r}.")
+        for name, value in changes.items():
+            setattr(self._ports.settings, name, value)
+        if "object_interval" in changes:
+            self._object_grid.change(changes["object_interval"], self._ports.clock())
+
+    def set_password_interval(self, every: Any) -> None:
+        """Always refused: two minutes, fixed."""
+        raise NotConfigurable("The frequency of password synchronization can't be changed.")
+
+    def select_users(self, users: Sequence[str]) -> None:
+        """Refused: no subset of users can be chosen."""
+        raise NotSupported("A subset of users can't be chosen for password synchronization.")
+
+    def diagnose(self, source_anchor: str | None = None) -> Sequence[str]:
+        """Refused by this build."""
+        raise NotSupported("This build has no diagnosis.")
+
+    # --- the service
+
+    def start(self) -> None:
+        """Start the service: both cycles are due now. Connector passwords and preferred controllers are read here."""
+        if self._process is not None:
+            self._process.stopping = True
+        process = begin(self._ports, self._store, TenantLink(self._ports, self._state, self._connect))
+        self._process = process
+        self._objects, self._passwords = ObjectCycle(process), PasswordCycle(process)
+        now = self._ports.clock()
+        self._password_grid.begin(now)
+        self._object_grid.begin(now)
+
+    def stop(self) -> None:
+        """Stop the service; a cycle under way ends after the call that it waits for."""
+        if self._process is not None:
+            self._process.stopping = True
+        self._process = self._objects = self._passwords = None
+        self._password_grid.end()
+        self._object_grid.end()
+
+    def close(self) -> None:
+        """Stop, and release the store."""
+        self.stop()
+        self._store.close()
+
+    def next_due(self) -> datetime | None:
+        """When the next cycle is due; None while the service is stopped or nothing is set up."""
+        due = [grid.next for grid, on in self._grids() if on and grid.next is not None]
+        return min(due, default=None)
+
+    def run_due(self) -> None:
+        """Run what is due now, objects first. A start that was missed is left out. Does nothing within a cycle."""
+        if self._busy:
+            return
+        (object_grid, objects_on), (password_grid, passwords_on) = self._grids()
+        if objects_on and object_grid.due(self._ports.clock()):
+            self._guarded(lambda: self._run_objects(initial=False))
+            object_grid.passed(self._ports.clock())
+        if passwords_on and password_grid.due(self._ports.clock()):
+            self._guarded(self._run_passwords)
+            password_grid.passed(self._ports.clock())
+
+    def run_object_cycle(self, kind: str) -> None:
+        """Run an object cycle beside the schedule: ``delta`` or ``initial``; with a cycle under way, right after it."""
+        if kind not in ("delta", "initial"):
+            raise NotSupported(f"An object cycle is delta or initial, not {kind}.")
+        if not self._object_sync or self._process is None:
+            raise RequiresObjectSync("Directory synchronization is not set up, or the service is stopped.")
+        if self._busy:
+            self._ordered.append(kind)
+            return
+        self._guarded(lambda: self._run_objects(initial=kind == "initial"))
+
+    # --- what can be seen
+
+    def pending(self) -> Sequence[str]:
+        """Source anchors of users whose password still has to go to the tenant, in sending order."""
+        waiting = [
+            (state.pending[1], state.domain, state.pending[2], state.anchor)
+            for state in self._state.waiting.values()
+            if state.pending is not None
+        ]
+        return [anchor for *_, anchor in sorted(waiting)]
+
+    def status(self, source_anchor: str) -> str:
+        """The outcome of the last attempt for a user's password; ``none`` if there was none."""
+        state = self._state.passwords.get(source_anchor)
+        return "none" if state is None else state.status
+
+    def idle_until(self) -> datetime | None:
+        """Until when no password cycle can do anything but read, provided that no password changes in the directory.
+
+        None if the next one may do more: something is pending or due to be read, a domain fails, or Retry-After holds.
+        """
+        passwords = self._passwords
+        if passwords is None or self._busy or not passwords.quiet:
+            return None
+        ends = [grid.next for grid, on in self._grids()[:1] if on and grid.next is not None]
+        if not self._ports.settings.staging:
+            ends.append(passwords.next_beat)
+        return min(ends, default=None)
+
+    def skip_to(self, when: datetime) -> None:
+        """Take the password cycles that are due before ``when`` as run."""
+        self._password_grid.skip_to(when)
+
+    # --- inside
+
+    @property
+    def _object_sync(self) -> bool:
+        return self._state.settings.get(_OBJECT_SYNC) == "on"
+
+    def _grids(self) -> tuple[tuple[Grid, bool], tuple[Grid, bool]]:
+        """Both grids, objects first, and whether cycles of that kind run at all."""
+        passwords = any(state.password_sync for state in self._state.domains.values())
+        return (self._object_grid, self._object_sync), (self._password_grid, passwords)
+
+    def _domains(self, name: str | None) -> list[DomainState]:
+        names = [connector.domain for connector in self._ports.settings.connectors]
+        if name is not None and name not in names:
+            raise Refused(f"There is no connector for {name}; known are {', '.join(names)}.")
+        return [self._state.domain(each) for each in ([name] if name is not None else names)]
+
+    def _switch(self, domain: DomainState, *, on: bool) -> None:
+        if domain.password_sync == on:
+            return
+        domain.password_sync, domain.full = on, "ordered" if on else ""
+        self._state.touch_domain(domain)
+        for state in self._state.waiting.values():
+            if state.domain == domain.name:
+                state.nt = None
+
+    def _guarded(self, run: Callable[[], None]) -> None:
+        """One cycle at a time; object cycles that were ordered meanwhile follow."""
+        self._busy = True
+        try:
+            run()
+            while self._ordered and self._process is not None:
+                self._run_objects(initial=self._ordered.pop(0) == "initial")
+        finally:
+            self._busy = False
+            self._ordered.clear()
+
+    def _run_objects(self, *, initial: bool) -> None:
+        if self._objects is None or self._passwords is None:
+            return
+        passwords = self._passwords
+        self._ports.run_history("object")
+        self._objects.run(initial=initial)
+        passwords.look_again()
+
+    def _run_passwords(self) -> None:
+        if self._passwords is None:
+            return
+        self._ports.run_history("password")
+        self._passwords.run()

@@ -1,0 +1,50 @@
+"""Protecting: NT hashes in sending order become batches of credentials, hashed ahead of the batch being sent."""
+
+from __future__ import annotations
+
+import os
+from collections import deque
+from collections.abc import Generator, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from random import Random
+
+from pwsync.credential import SALT_SIZE, protect, protect_many
+from pwsync.state import PasswordState
+
+INLINE_MAX = 4
+"""As many hashes are made at once where they are needed; for more, threads pay off."""
+
+AHEAD = 4
+"""Batches that are hashed ahead, per core: enough to keep it busy, few enough to be thrown away if sending stops."""
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """Users and their credential texts, in sending order."""
+
+    users: Sequence[PasswordState]
+    credentials: Sequence[str]
+
+
+def in_batches(ordered: Sequence[PasswordState], size: int, salts: Random) -> Generator[Batch, None, None]:
+    """Batches of at most ``size`` users, each with its NT hash at hand.
+
+    All salts are drawn before the first hash, in sending order, so that they depend on nothing but the order.
+    """
+    drawn = [(user.nt or b"", salts.randbytes(SALT_SIZE)) for user in ordered]
+    batches = [(ordered[start : start + size], drawn[start : start + size]) for start in range(0, len(ordered), size)]
+    if len(ordered) <= INLINE_MAX:
+        for users, pairs in batches:
+            yield Batch(users, [protect(nt, salt) for nt, salt in pairs])
+        return
+    workers = max(2, os.cpu_count() or 2)
+    ahead: deque[tuple[Sequence[PasswordState], Iterator[str]]] = deque()
+    with ThreadPoolExecutor(workers) as pool:
+        for users, pairs in batches:
+            ahead.append((users, protect_many(pairs, pool)))
+            if len(ahead) > AHEAD * workers:
+                first, texts = ahead.popleft()
+                yield Batch(first, list(texts))
+        for first, texts in ahead:
+            yield Batch(first, list(texts))

@@ -1,0 +1,360 @@
+"""Passwords, every two minutes: collect, select, order, protect, send, settle.
+
+    collect  ask each domain's controller what changed, and remember it: who is pending, and where to go on
+    select   see whose password may go out now, whose has to wait, and whose is left out by a rule
+    order    by the time of the change, over all domains
+    protect  turn each NT hash into the digest that leaves the premises
+    send     in batches of at most 50
+    settle   remember what the tenant took; everything else is tried again in the next cycle
+
+What is pending is committed before anything is sent, and each batch once it is answered: a process may die anywhere,
+and the next one reads the pending users' newest hashes from the directory. Hashes are kept in memory only.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import closing
+from datetime import datetime
+
+from pwsync import scope
+from pwsync.credential_batches import Batch, in_batches
+from pwsync.directory import naming_context
+from pwsync.errors import StoreError, TenantError
+from pwsync.event_log import Change, moment
+from pwsync.failures import (
+    ERROR,
+    FILTERED_BY_TARGET,
+    NOT_EXPORTED,
+    SOURCE_NOT_PRESENT,
+    SUCCESS,
+    UNKNOWN,
+    batch_status,
+    tenant_chain,
+)
+from pwsync.full_sync import FullSync
+from pwsync.heartbeat import Heartbeat
+from pwsync.password_reading import DomainReading, PasswordReader, Reading
+from pwsync.process import Process
+from pwsync.settings import BATCH_SIZE_MAX, Connector
+from pwsync.state import DomainState, PasswordState
+from pwsync.tenant.messages import CredentialItem, CredentialResult
+
+_ANCHOR_UNKNOWN = 2
+
+
+class PasswordCycle:
+    """The password cycles of one process."""
+
+    def __init__(self, process: Process) -> None:
+        self._process = process
+        self._ports = process.ports
+        self._state = process.state
+        self._texts = process.texts
+        self._link = process.link
+        self._reader = PasswordReader(process)
+        self._salts = process.ports.random("salt")
+        self._paused: set[str] = set()
+        self._collected = False
+        self._full = FullSync(process)
+        self._heartbeat = Heartbeat(process)
+        self._takes_forced_change: bool | None = None
+        self._asked = False
+
+    def run(self) -> None:
+        """One cycle. Domains that can't be read and batches that fail leave an event, and wait for the next one."""
+        ready = [(connector, domain) for connector, domain in self._domains() if self._is_ready(domain)]
+        if not ready:
+            return
+        try:
+            self.collect(ready)
+            chosen = self.select()
+            ended = self._full.count(domain for _, domain in ready)
+            if self._collected or ended:
+                self._process.store.commit()
+            if chosen and self._process.may_send:
+                self._send_all(order(chosen))
+            elif not chosen:
+                self._heartbeat.beat(dict.fromkeys(connector.identifier for connector, _ in ready))
+        except StoreError as error:
+            self._ports.event_log(self._texts.cycle_state_not_stored(self._ports.clock(), str(error)))
+
+    @property
+    def quiet(self) -> bool:
+        """Is there nothing that a cycle could do but read?"""
+        return not (self._state.waiting or self._reader.failing or self._link.held) and all(
+            domain.imported and not domain.full for _, domain in self._domains()
+        )
+
+    @property
+    def next_beat(self) -> datetime:
+        """When the next heartbeat is due if nothing is sent before."""
+        return self._heartbeat.next
+
+    def look_again(self) -> None:
+        """An object cycle has run: what the tenant's features are is asked again when it matters."""
+        self._takes_forced_change = None
+
+    # --- collect
+
+    def collect(self, ready: Sequence[tuple[Connector, DomainState]]) -> None:
+        """Read every domain; then take what was read into the state, without committing it."""
+        self._collected = False
+        readings = []
+        for connector, domain in ready:
+            if self._process.stopping:
+                break
+            reading = self._reader.read(connector, domain)
+            if reading is not None:
+                readings.append(reading)
+        for reading in readings:
+            self._take(reading)
+        if self._collected:
+            for reading in readings:
+                self._state.touch_domain(reading.domain)
+
+    def _domains(self) -> list[tuple[Connector, DomainState]]:
+        connectors = self._ports.settings.connectors
+        domains = self._state.domains
+        return [
+            (connector, domain)
+            for connector in connectors
+            if (domain := domains.get(connector.domain)) is not None and domain.password_sync
+        ]
+
+    def _is_ready(self, domain: DomainState) -> bool:
+        """Passwords wait until all objects of the domain were imported once."""
+        if not domain.imported and domain.name not in self._paused:
+            self._paused.add(domain.name)
+            self._ports.event_log(self._texts.paused(self._ports.clock(), domain.name))
+        return domain.imported
+
+    def _take(self, reading: DomainReading) -> None:
+        domain = reading.domain
+        domain.replication_cookie = reading.cookie
+        ordered = domain.full == "ordered"
+        if ordered:
+            self._full.begin(domain)
+            self._collected = True
+        for user in reading.users:
+            if user.deleted:
+                self._drop(user.anchor)
+            elif user.stamp is None:
+                self._take_must_change(user)
+            else:
+                self._take_change(user, domain, forced=ordered)
+        if reading.complete:
+            there = {user.anchor for user in reading.users if not user.deleted}
+            for state in [each for each in self._state.waiting.values() if each.domain == domain.name]:
+                if state.anchor not in there:
+                    self._drop(state.anchor)
+
+    def _drop(self, anchor: str) -> None:
+        """The directory has deleted the user."""
+        state = self._state.passwords.get(anchor)
+        if state is not None and state.waits:
+            self._state.drop_password(anchor)
+            self._collected = True
+
+    def _take_must_change(self, user: Reading) -> None:
+        """Only "must change" was set or cleared; the build decides whether that is a change to send."""
+        state = self._state.passwords.get(user.anchor)
+        if state is None:
+            return
+        if user.temporary is not None and user.temporary != state.temporary:
+            state.temporary = user.temporary
+            self._state.touch_password(state)
+        if state.due:  # he was read because he is due, and has no password
+            state.due = False
+            self._state.touch_password(state)
+            self._collected = True
+
+    def _take_change(self, user: Reading, domain: DomainState, *, forced: bool) -> None:
+        """A password as it is now: pending if it is not known to be applied, or forced out."""
+        stamp = user.stamp
+        assert stamp is not None  # noqa: S101 - the caller has looked
+        anchor = user.anchor
+        state = self._state.passwords.get(anchor)
+        if state is None:
+            state = PasswordState(anchor, domain.name, user.dn)
+        turned = user.temporary is not None and user.temporary != state.temporary
+        if turned:
+            state.temporary = bool(user.temporary)
+        if self._is_left_out(user, state, domain):
+            return
+        state.dn = user.dn
+        due, state.due = state.due, False
+        change = stamp[:2]
+        if change >= max(state.applied or (0, 0), state.attempted or (0, 0), (state.pending or (0, 0))[:2]):
+            again = turned and self._ports.settings.build.reevaluate_must_change and state.applied is not None
+            state.forced = state.forced or forced or again
+            if state.pending is not None and state.pending[:2] == change:
+                state.nt = user.nt
+                if not (due or turned or forced):
+                    return  # pending already, and its hash is at hand again
+            elif state.forced or change != state.applied:
+                state.pending, state.nt = stamp, user.nt
+            elif not (due or turned):
+                return
+        elif not (due or turned):
+            return  # older than what is known: a controller that lags behind
+        self._state.touch_password(state)
+        self._collected = True
+
+    def _is_left_out(self, user: Reading, state: PasswordState, domain: DomainState) -> bool:
+        """Is there a rule that keeps this password here? Then nothing of it is remembered but that."""
+        record = self._state.objects.get(user.anchor)
+        if record is None:
+            out = scope.place_left_out(user.dn, self._ports.settings.scope, naming_context(domain.name)) is not None
+        else:
+            out = not record.password_wanted
+        if out:
+            state.leave_out(SOURCE_NOT_PRESENT)
+            self._state.touch_password(state)
+            self._collected = True
+        return out
+
+    # --- select
+
+    def select(self) -> list[PasswordState]:
+        """Those whose password can go out now. The others wait, or are left out by a rule."""
+        chosen = []
+        self._asked = False
+        enabled = {domain.name for _, domain in self._domains()}
+        for state in list(self._state.waiting.values()):
+            if state.pending is None or state.domain not in enabled:
+                continue
+            record = self._state.objects.get(state.anchor)
+            if record is not None and not record.password_wanted:
+                self._leave_out(state, SOURCE_NOT_PRESENT)
+            elif state.temporary and self._is_filtered():
+                self._leave_out(state, FILTERED_BY_TARGET)
+            elif record is None or record.exported is None:
+                self._wait(state, NOT_EXPORTED)
+            elif state.nt is not None and not (state.temporary and self._takes_forced_change is None):
+                chosen.append(state)
+        return chosen
+
+    def _is_filtered(self) -> bool:
+        """Are must-change passwords left out? In builds that can send them, that is a feature of the tenant."""
+        if not self._ports.settings.build.force_password_change:
+            return True
+        if self._takes_forced_change is None and not self._asked and self._process.may_send:
+            self._asked = True
+            try:
+                self._takes_forced_change = self._link.takes_forced_change()
+            except TenantError as error:
+                self._ports.event_log(self._texts.batch_failed(self._ports.clock(), tenant_chain(error), ()))
+                self._collected = True  # there may be a Retry-After to keep
+        return self._takes_forced_change is False
+
+    def _leave_out(self, state: PasswordState, status: str) -> None:
+        state.leave_out(status)
+        self._state.touch_password(state)
+        self._collected = True
+
+    def _wait(self, state: PasswordState, status: str) -> None:
+        if state.status != status:
+            state.status = status
+            self._state.touch_password(state)
+            self._collected = True
+
+    # --- protect, send, settle
+
+    def _send_all(self, ordered: Sequence[PasswordState]) -> None:
+        """Batch by batch; a batch that fails does not stop the next one, a Retry-After does."""
+        try:
+            self._link.prepare()
+        except TenantError as error:
+            self._settle_failure(ordered, error, attempted=False)
+            return
+        size = max(1, min(self._ports.settings.batch_size, BATCH_SIZE_MAX))
+        with closing(in_batches(ordered, size, self._salts)) as batches:
+            for batch in batches:
+                if not self._process.may_send:
+                    return
+                self._send(batch)
+
+    def _send(self, batch: Batch) -> None:
+        log, texts, clock = self._ports.event_log, self._texts, self._ports.clock
+        changes = [self._change(state) for state in batch.users]
+        items = [
+            CredentialItem(change.anchor, None, text, moment(change.changed), change.force_change)
+            for change, text in zip(changes, batch.credentials, strict=True)
+        ]
+        log(texts.batch_start(clock(), len(items)))
+        for event in texts.requests(clock(), changes):
+            log(event)
+        try:
+            results = self._link.send_credentials(items)
+        except TenantError as error:
+            self._settle_failure(batch.users, error, attempted=True)
+            return
+        self._heartbeat.contact()
+        self._settle(batch.users, changes, results)
+
+    def _change(self, state: PasswordState) -> Change:
+        assert state.pending is not None  # noqa: S101 - only pending ones are chosen
+        return Change(state.anchor, state.dn, state.domain, state.pending[1], state.temporary)
+
+    def _settle(
+        self, users: Sequence[PasswordState], changes: Sequence[Change], results: Sequence[CredentialResult]
+    ) -> None:
+        errors: list[str | None] = []
+        for state, result in zip(users, results, strict=True):
+            assert state.pending is not None  # noqa: S101 - nothing else runs between send and settle
+            sent = state.pending[:2]
+            state.attempted = sent
+            if result.result == 0:
+                state.applied, state.pending, state.nt, state.status = sent, None, None, SUCCESS
+                self._full.applied(state)
+            else:
+                state.status = UNKNOWN if result.result is None else ERROR
+                if result.result == _ANCHOR_UNKNOWN:
+                    self._export_again(state)
+            self._state.touch_password(state)
+            errors.append(None if result.result == 0 else result.error or "")
+        self._report(changes, errors)
+        for domain in {state.domain for state in users}:
+            self._full.end_if_done(self._state.domain(domain))
+        self._process.store.commit()
+
+    def _report(self, changes: Sequence[Change], errors: Sequence[str | None]) -> None:
+        log, texts, now = self._ports.event_log, self._texts, self._ports.clock()
+        for event in texts.results(now, changes, errors):
+            log(event)
+        failed = [change for change, error in zip(changes, errors, strict=True) if error is not None]
+        if failed:
+            log(texts.items_failed(now, failed))
+        log(texts.batch_end(now, len(changes)))
+
+    def _export_again(self, state: PasswordState) -> None:
+        """The tenant does not know the user: the next object cycle exports the object once more."""
+        record = self._state.objects.get(state.anchor)
+        if record is not None and record.exported is not None:
+            record.exported = b""
+            self._state.touch_object(record)
+
+    def _settle_failure(self, users: Sequence[PasswordState], error: TenantError, *, attempted: bool) -> None:
+        """A whole batch failed, or there is no token for any: all stay pending."""
+        status = batch_status(error)
+        for state in users:
+            state.status = status
+            if attempted and state.pending is not None:
+                state.attempted = state.pending[:2]
+            self._state.touch_password(state)
+        event = self._texts.batch_failed(
+            self._ports.clock(), tenant_chain(error), [self._change(state) for state in users]
+        )
+        self._ports.event_log(event)
+        self._process.store.commit()
+
+
+def order(chosen: Sequence[PasswordState]) -> list[PasswordState]:
+    """By the originating time of the change, then the domain's name, then the USN on the controller that was read."""
+    return sorted(chosen, key=_moment)
+
+
+def _moment(state: PasswordState) -> tuple[int, str, int]:
+    version_changed_usn = state.pending or (0, 0, 0)
+    return version_changed_usn[1], state.domain, version_changed_usn[2]

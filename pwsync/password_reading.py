@@ -1,0 +1,183 @@
+"""Collecting: what a domain's controller says about passwords since the last time.
+
+One read per domain and cycle, page by page, from the cookie of the last one; then, one by one, the users whose hash is
+needed though it did not change now: those that were pending when a process ended, and those that came into scope.
+"""
+
+from __future__ import annotations
+
+from base64 import b64decode
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from uuid import UUID
+
+from pwsync.directory import naming_context
+from pwsync.errors import EnvelopeError, ReplicationError
+from pwsync.failures import OBJECT_NOT_FOUND, read_chain
+from pwsync.process import Process
+from pwsync.replication.client import ReplicatedObject, ReplicationClient, source_anchor
+from pwsync.settings import Connector
+from pwsync.state import DomainState, PasswordState, Stamp
+
+ATTRIBUTES = ("unicodePwd", "pwdLastSet")
+PAGE = 500
+"""Objects in one answer. If more users than this have to be read one by one, the whole domain is read instead."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """One user as it was read.
+
+    stamp and nt: the password's change and its NT hash; None where the password did not change, or there is none.
+    temporary: the password must be changed at the next logon; None if that was not told.
+    """
+
+    anchor: str
+    dn: str
+    deleted: bool
+    stamp: Stamp | None
+    nt: bytes | None
+    temporary: bool | None
+
+
+@dataclass(frozen=True, slots=True)
+class DomainReading:
+    """What a domain's read brought. complete: every user of the domain is in it."""
+
+    domain: DomainState
+    users: Sequence[Reading]
+    cookie: bytes
+    complete: bool
+
+
+class PasswordReader:
+    """Reads domains for one process. A connection stays open until it fails."""
+
+    def __init__(self, process: Process) -> None:
+        self._process = process
+        self._ports = process.ports
+        self._clients: dict[str, ReplicationClient] = {}
+        self.failing: set[str] = set()
+
+    def read(self, connector: Connector, domain: DomainState) -> DomainReading | None:
+        """What changed, or None if the domain could not be read; then event 611 says why, and nothing of it counts."""
+        try:
+            found = self._read(connector, domain)
+        except (ReplicationError, EnvelopeError) as error:
+            self._failed(connector, error)
+            return None
+        self.failing.discard(connector.domain)
+        return found
+
+    def _read(self, connector: Connector, domain: DomainState) -> DomainReading:
+        client = self._client(connector)
+        due = [state for state in self._process.state.waiting.values() if _needs_reading(state, domain.name)]
+        complete = domain.full == "ordered" or domain.replication_cookie is None or len(due) > PAGE
+        context = naming_context(connector.domain)
+        cookie = None if complete else domain.replication_cookie
+        objects: list[ReplicatedObject] = []
+        while True:
+            page = client.changes(cookie, context, ATTRIBUTES, PAGE)
+            objects += page.objects
+            cookie = page.cookie
+            if not page.more:
+                break
+        if not objects and not due:
+            return DomainReading(domain, (), cookie, complete)
+        users = list(self._readings(client, objects))
+        if not complete:
+            users += self._single(client, connector, domain, due, users)
+        return DomainReading(domain, users, cookie, complete)
+
+    def _client(self, connector: Connector) -> ReplicationClient:
+        name = connector.domain
+        client = self._clients.get(name)
+        if client is None:
+            channel = self._ports.replication(name, self._process.controllers[name])
+            client = ReplicationClient(channel, self._ports.random(f"replication/{name}"), self._ports.clock)
+            client.bind(name, connector.account, self._process.passwords[name])
+            self._clients[name] = client
+        return client
+
+    def _single(
+        self,
+        client: ReplicationClient,
+        connector: Connector,
+        domain: DomainState,
+        due: Sequence[PasswordState],
+        users: Sequence[Reading],
+    ) -> list[Reading]:
+        """Read one by one who is due and did not come by himself."""
+        come = {user.anchor for user in users if user.stamp is not None or user.deleted}
+        wanted = {state.anchor: state.dn for state in due}
+        if self._ports.settings.build.reevaluate_must_change:
+            wanted.update((user.anchor, user.dn) for user in users if self._is_turned(user))
+        found: list[Reading] = []
+        for anchor, dn in wanted.items():
+            if anchor in come:
+                continue
+            try:
+                page = client.object(UUID(bytes_le=b64decode(anchor)), naming_context(domain.name), ATTRIBUTES)
+            except ReplicationError as error:
+                if error.code != OBJECT_NOT_FOUND:
+                    raise
+                self._report(connector, error, dn)  # one user's trouble; the others are read all the same
+                continue
+            found += self._readings(client, page.objects)
+        return found
+
+    def _is_turned(self, user: Reading) -> bool:
+        """Was "must change" set or cleared, and nothing else, for a user whose password is synchronized?"""
+        state = self._process.state.passwords.get(user.anchor)
+        record = self._process.state.objects.get(user.anchor)
+        if user.stamp is not None or state is None or record is None or not record.password_wanted:
+            return False
+        return user.temporary is not None and user.temporary != state.temporary
+
+    def _readings(self, client: ReplicationClient, objects: Sequence[ReplicatedObject]) -> Iterator[Reading]:
+        """Only hashes that may go out are decrypted."""
+        records = self._process.state.objects
+        for obj in objects:
+            anchor = source_anchor(obj.guid)
+            secret = obj.attributes.get("unicodePwd")
+            stamp = nt = None
+            if secret is not None and secret.values and not obj.deleted:
+                stamp = (secret.version, secret.changed, secret.local_usn)
+                record = records.get(anchor)
+                if record is None or (record.left_out is None and record.password_left_out is None):
+                    nt = _decrypted(client, obj)
+                    stamp = None if nt is None else stamp
+            last_set = obj.attributes.get("pwdLastSet")
+            temporary = None if last_set is None else not any(last_set.values[0]) if last_set.values else None
+            yield Reading(anchor, obj.dn, obj.deleted, stamp, nt, temporary)
+
+    def _failed(self, connector: Connector, error: ReplicationError | EnvelopeError) -> None:
+        self._clients.pop(connector.domain, None)
+        self.failing.add(connector.domain)
+        self._report(connector, error)
+
+    def _report(self, connector: Connector, error: ReplicationError | EnvelopeError, dn: str = "") -> None:
+        name = connector.domain
+        chain = read_chain(name, error)
+        self._ports.event_log(
+            self._process.texts.domain_failed(
+                self._ports.clock(),
+                name,
+                self._process.controllers[name],
+                f"{chain} Object: {dn}." if dn else chain,
+                dn,
+            )
+        )
+
+
+def _needs_reading(state: PasswordState, domain: str) -> bool:
+    return state.domain == domain and (state.due or (state.pending is not None and state.nt is None))
+
+
+def _decrypted(client: ReplicationClient, obj: ReplicatedObject) -> bytes | None:
+    try:
+        return client.nt_hash(obj)
+    except ValueError as error:  # MD5 is not to be had on a FIPS server
+        raise EnvelopeError(
+            "This implementation is not part of the Windows Platform FIPS validated cryptographic algorithms."
+        ) from error

@@ -1,0 +1,63 @@
+"""One run of the agent's service: what lives and dies with it, shared by both cycles."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from pwsync.event_log import EventTexts
+from pwsync.ports import AgentPorts
+from pwsync.settings import Connector
+from pwsync.state import State
+from pwsync.store import Store
+from pwsync.tenant_link import TenantLink
+
+
+@dataclass(slots=True)
+class Process:
+    """What a start of the service sets up.
+
+    passwords: the connector accounts' passwords by domain, as they were at the start: the product caches them until it
+    is restarted. controllers: the controller to ask, by domain. stopping: the service was told to stop; a cycle under
+    way ends after the call that it waits for.
+    """
+
+    ports: AgentPorts
+    store: Store
+    link: TenantLink
+    texts: EventTexts
+    passwords: dict[str, str]
+    controllers: dict[str, str]
+    stopping: bool = False
+
+    @property
+    def state(self) -> State:
+        return self.store.state
+
+    @property
+    def may_send(self) -> bool:
+        """May the tenant be called now? Not on a staging server, and not before Retry-After has passed."""
+        return not (self.ports.settings.staging or self.stopping or self.link.held)
+
+
+def begin(ports: AgentPorts, store: Store, link: TenantLink) -> Process:
+    """A new process. Hashes that an earlier one still held in memory are gone."""
+    for state in store.state.waiting.values():
+        state.nt = None
+    settings = ports.settings
+    return Process(
+        ports,
+        store,
+        link,
+        EventTexts(settings.build, settings.connectors),
+        {connector.domain: connector.password for connector in settings.connectors},
+        {connector.domain: controller(connector, settings.preferred_controllers.get(connector.domain, ()))
+         for connector in settings.connectors},
+    )  # fmt: skip
+
+
+def controller(connector: Connector, preferred: tuple[str, ...]) -> str:
+    """The controller that is asked for as long as the process lives: the first that is preferred, or the first at all.
+
+    The product's locator keeps what it has found; another one is tried only after a restart with other settings.
+    """
+    return (*preferred, *connector.controllers)[0]

@@ -1,0 +1,109 @@
+"""The agent's way to the tenant: every call passes here, and none while the tenant asked for a pause."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from datetime import datetime, timedelta
+from typing import Protocol, TypeVar
+from uuid import UUID
+
+from pwsync.errors import TenantError
+from pwsync.ports import AgentPorts
+from pwsync.state import State
+from pwsync.tenant.messages import CompanyConfiguration, CredentialItem, CredentialResult, ObjectResult, SyncObject
+
+T = TypeVar("T")
+_RETRY_AFTER = "retry-after"
+
+FORCE_PASSWORD_CHANGE = 16384
+"""The bit of the tenant's features that lets must-change passwords be synchronized."""
+
+
+class Service(Protocol):
+    """The provisioning service, as :class:`pwsync.tenant.provisioning.ProvisioningService` offers it."""
+
+    def send_credentials(self, items: Sequence[CredentialItem]) -> list[CredentialResult]: ...
+
+    def send_objects(self, objects: Sequence[SyncObject]) -> list[ObjectResult]: ...
+
+    def ping(self) -> None: ...
+
+    def company_configuration(self) -> CompanyConfiguration: ...
+
+
+class Tokens(Protocol):
+    """Where access tokens come from, as :class:`pwsync.tenant.tokens.TokenSource` offers it."""
+
+    def token(self) -> str: ...
+
+
+Connect = Callable[[AgentPorts], tuple[Tokens, Service]]
+
+
+def connect(ports: AgentPorts) -> tuple[Tokens, Service]:
+    """The tenant over HTTPS."""
+    from pwsync.tenant.provisioning import ProvisioningService
+    from pwsync.tenant.tokens import TokenSource
+
+    settings, draw = ports.settings, ports.random("tracking")
+    tokens = TokenSource(ports.tenant, settings.account, settings.password, ports.clock)
+
+    def identifier() -> UUID:
+        return UUID(bytes=draw.randbytes(16), version=4)
+
+    return tokens, ProvisioningService(ports.tenant, tokens.token, settings.build.number, identifier, ports.clock)
+
+
+class TenantLink:
+    """Calls to the tenant for one process of the agent. Every call raises TenantError.
+
+    Where the tenant names a Retry-After it is noted in the state, which the caller commits; until it has passed
+    :attr:`held` is true and nothing may be called, restarts included.
+    """
+
+    def __init__(self, ports: AgentPorts, state: State, connect: Connect = connect) -> None:
+        self._clock = ports.clock
+        self._state = state
+        self._tokens, self._service = connect(ports)
+        kept = state.settings.get(_RETRY_AFTER)
+        self._held_until = datetime.fromisoformat(kept) if kept else None
+
+    @property
+    def held(self) -> bool:
+        """Does the tenant want no call now?"""
+        return self._held_until is not None and self._clock() < self._held_until
+
+    def prepare(self) -> None:
+        """Have a valid access token; asks for one only if there is none."""
+        self._call(self._tokens.token)
+
+    def send_credentials(self, items: Sequence[CredentialItem]) -> list[CredentialResult]:
+        """At most 50 credentials; a result for each, in their order."""
+        return self._call(lambda: self._service.send_credentials(items))
+
+    def send_objects(self, objects: Sequence[SyncObject]) -> list[ObjectResult]:
+        """Objects to set or delete; a result for each, in their order."""
+        return self._call(lambda: self._service.send_objects(objects))
+
+    def ping(self) -> None:
+        """The heartbeat."""
+        self._call(self._service.ping)
+
+    def takes_forced_change(self) -> bool:
+        """Is the tenant's feature on that lets must-change passwords be synchronized?"""
+        configuration = self._call(self._service.company_configuration)
+        return bool(configuration.dirsync_features & FORCE_PASSWORD_CHANGE)
+
+    def _call(self, what: Callable[[], T]) -> T:
+        try:
+            return what()
+        except TenantError as error:
+            if error.retry_after is not None:
+                self._hold(error.retry_after)
+            raise
+
+    def _hold(self, seconds: float) -> None:
+        until = self._clock() + timedelta(seconds=min(max(seconds, 0.0), 86_400.0 * 365))
+        if self._held_until is None or until > self._held_until:
+            self._held_until = until
+            self._state.set(_RETRY_AFTER, until.isoformat())
