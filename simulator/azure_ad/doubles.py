@@ -47,7 +47,7 @@ class TenantDouble:
 
     def __enter__(self) -> TenantDouble:
         for host in self._application.hosts:
-            response = _HostResponse(host, self._application)
+            response = _HostResponse(host, self._application, self._mock.calls if self._own else None)
             self._registered.append(response)
             self._mock.add(response)
         if self._own:
@@ -67,10 +67,11 @@ class TenantDouble:
 class _HostResponse(responses.CallbackResponse):
     """Answers every method on one host; a plain callback would have to be registered once per method."""
 
-    def __init__(self, host: str, application: TenantApplication) -> None:
+    def __init__(self, host: str, application: TenantApplication, kept: responses.CallList | None) -> None:
         pattern = re.compile(rf"https://{re.escape(host)}(?::443)?(?:[/?#]|$)", re.IGNORECASE)
         super().__init__("ANY", pattern, callback=self._call, content_type=None)
         self._application = application
+        self._kept = kept
 
     def matches(self, request: requests.PreparedRequest) -> tuple[bool, str]:
         found = self._url_matches(self.url, str(request.url))
@@ -79,6 +80,8 @@ class _HostResponse(responses.CallbackResponse):
     def _call(self, request: requests.PreparedRequest) -> tuple[int, dict[str, str], bytes]:
         # Every call would be kept otherwise, with its body, for as long as the double lives.
         self.calls.reset()
+        if self._kept is not None:
+            self._kept.reset()
         answer = send(self._application, request)
         return answer.status, dict(answer.headers), answer.body
 

@@ -1,0 +1,147 @@
+"""Synchronized objects coming in."""
+
+from __future__ import annotations
+
+import pytest
+
+from pwsync.tenant.messages import SyncObject
+
+GOOD = "Winter-2016!"
+
+
+def write(tenant, anchor, operation="Set", **attributes):
+    return tenant.apply_object(SyncObject(anchor, "User", operation, attributes))
+
+
+class TestWrite:
+    def test_creates(self, tenant, export, clock):
+        """A new anchor makes a user, without a password."""
+        user = export(tenant, "alice", onPremisesSamAccountName="alice", sn="Example")
+        assert (user.upn, user.enabled, user.source, user.synced_at) == ("alice@contoso.example", True, "none", clock())
+        assert (user.detail("onPremisesSamAccountName"), user.detail("surname"), user.detail("mail")) == (
+            "alice",
+            "Example",
+            None,
+        )
+        assert tenant.find_by_upn("ALICE@contoso.example") is user
+
+    def test_updates(self, tenant, synchronize):
+        """The same anchor again changes that user; id and password stay."""
+        user = synchronize(tenant, "alice", GOOD)
+        write(tenant, "alice==", userPrincipalName="alice.smith@contoso.example", accountEnabled=False)
+        assert (user.upn, user.enabled, user.display_name) == ("alice.smith@contoso.example", False, "alice")
+        assert tenant.find_by_upn("alice@contoso.example") is None
+        assert tenant.sign_in("alice.smith@contoso.example", GOOD).result == "disabled"
+
+    def test_enables_again(self, tenant, export):
+        """An export undoes what was disabled in the cloud alone."""
+        user = export(tenant, "alice")
+        tenant.set_user(user, enabled=False)
+        export(tenant, "alice")
+        assert user.enabled
+
+    def test_partial(self, tenant, export):
+        """Attributes that an export leaves out stay."""
+        user = export(tenant, "alice", mail="alice@contoso.example")
+        write(tenant, "alice==", displayName="Alice Example")
+        assert (user.display_name, user.detail("mail"), user.upn) == (
+            "Alice Example",
+            "alice@contoso.example",
+            "alice@contoso.example",
+        )
+
+    @pytest.mark.parametrize("upn", [None, "", "no-at-sign", 7, b"a@b", ["a@b"]])
+    def test_bad_names(self, tenant, upn):
+        """A user without a usable sign-in name is not made."""
+        attributes = {} if upn is None else {"userPrincipalName": upn}
+        assert tenant.apply_object(SyncObject("x", "User", "Set", attributes)).code == "Failure"
+        assert tenant.find_by_anchor("x") is None
+
+    @pytest.mark.parametrize(
+        ("obj", "code"),
+        [
+            (SyncObject("x", "Group", "Set", {}), "ObjectTypeNotSupported"),
+            (SyncObject("x", "User", "Replace", {}), "OperationNotSupported"),
+            (SyncObject("", "User", "Set", {}), "SourceAnchorMissing"),
+        ],
+    )
+    def test_unknown(self, tenant, obj, code):
+        """What the tenant does not know fails by name."""
+        result = tenant.apply_object(obj)
+        assert (result.code, result.error_code) == ("Failure", code)
+        assert result.error_description
+
+
+class TestQuarantine:
+    def test_duplicate_name(self, tenant, export):
+        """A taken sign-in name is left out: the object is written, and the result says so."""
+        first = export(tenant, "alice")
+        result = write(tenant, "other", userPrincipalName="Alice@contoso.example", displayName="Other")
+        second = tenant.find_by_anchor("other")
+        assert (result.code, result.error_code) == ("Success", "AttributeValueMustBeUnique")
+        assert "Alice@contoso.example" in (result.error_description or "")
+        assert second is not None
+        assert second.upn.endswith("@contoso.onmicrosoft.com")
+        assert tenant.find_by_upn("alice@contoso.example") is first
+
+    def test_ends(self, tenant, export):
+        """Once the name is free, the next export gives it; until then the placeholder stays the same."""
+        first = export(tenant, "alice")
+        write(tenant, "other", userPrincipalName="alice@contoso.example")
+        second = tenant.find_by_anchor("other")
+        placeholder = second.upn
+        write(tenant, "other", userPrincipalName="alice@contoso.example")
+        assert second.upn == placeholder
+        tenant.delete_user(first)
+        result = write(tenant, "other", userPrincipalName="alice@contoso.example")
+        assert (second.upn, result.error_code) == ("alice@contoso.example", None)
+
+    def test_cloud_user(self, tenant):
+        """A cloud user of that name is not taken over."""
+        user = tenant.create_user("bob", GOOD)
+        write(tenant, "bob==", userPrincipalName=user.upn)
+        assert user.source_anchor is None
+        assert tenant.find_by_anchor("bob==") is not user
+
+
+class TestDelete:
+    def test_restores_with_password(self, tenant, synchronize, later):
+        """Deleted and exported again within 30 days, a user comes back with id and password."""
+        user = synchronize(tenant, "alice", GOOD)
+        assert write(tenant, "alice==", "Delete").code == "Success"
+        assert tenant.sign_in(user.upn, GOOD).result == "unknown-user"
+        later(days=29)
+        write(tenant, "alice==", "Add", userPrincipalName="alice@contoso.example")
+        assert tenant.find_by_anchor("alice==") is user
+        assert tenant.sign_in(user.upn, GOOD).result == "ok"
+
+    def test_gone_for_good(self, tenant, synchronize, later):
+        """After 30 days it is a new user, without a password."""
+        user = synchronize(tenant, "alice", GOOD)
+        write(tenant, "alice==", "Delete")
+        later(days=30)
+        write(tenant, "alice==", userPrincipalName="alice@contoso.example")
+        assert tenant.find_by_anchor("alice==") is not user
+        assert tenant.sign_in("alice@contoso.example", GOOD).result == "no-password"
+
+    def test_again(self, tenant):
+        """Deleting what is not there succeeds: after a lost answer the same call comes again."""
+        assert write(tenant, "alice==", "Delete").code == "Success"
+
+    def test_name_taken_meanwhile(self, tenant, synchronize, export):
+        """A restored user whose name was taken meanwhile is quarantined."""
+        user = synchronize(tenant, "alice", GOOD)
+        write(tenant, "alice==", "Delete")
+        write(tenant, "other", userPrincipalName="alice@contoso.example")
+        assert write(tenant, "alice==", userPrincipalName="alice@contoso.example").error_code
+        assert tenant.find_by_anchor("alice==") is user
+        assert tenant.sign_in(user.upn, GOOD).result == "ok"
+
+
+def test_iteration_and_count(tenant, export):
+    """The index lists live users in the order of their creation and knows how many are synchronized."""
+    before = len(tenant.users)
+    users = [export(tenant, name) for name in ("carol", "alice", "bob")]
+    tenant.delete_user(users[1])
+    assert list(tenant.users)[before:] == [users[0], users[2]]
+    assert (tenant.users.synchronized, len(tenant.users)) == (2, before + 2)
