@@ -6,9 +6,8 @@ from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import model_validator
 
-from simulator.scenario.base import Action
+from simulator.scenario.base import Action, split_controller
 from simulator.scenario.given_models import (
-    AccountExpires,
     Attributes,
     CloudPolicyKeys,
     DomainPolicyKeys,
@@ -19,6 +18,7 @@ from simulator.scenario.given_models import (
 from simulator.scenario.kinds import (
     CHOICE,
     SWITCH,
+    AccountExpires,
     Controller,
     DomainName,
     Duration,
@@ -188,6 +188,11 @@ class AdSetController(Action):
     state: Annotated[Literal["up", "down", "no-outbound-replication"], CHOICE]
     domain: DomainName | None = None
 
+    @model_validator(mode="before")
+    @classmethod
+    def _split(cls, data: Any) -> Any:
+        return split_controller(data)
+
 
 class AdSetConnectorPassword(Action):
     """The password of the agent's account in a domain changes; the agent is told, or not."""
@@ -208,9 +213,8 @@ class AgentInstall(Action):
     @model_validator(mode="after")
     def _check(self) -> AgentInstall:
         if self.setup == "express":
-            for key in ("password_sync", "object_sync"):
-                if key in self.model_fields_set:
-                    key = key.replace("_", "-")
+            for key in ("password-sync", "object-sync"):
+                if key.replace("-", "_") in self.model_fields_set:
                     raise bad(f'"{key}" goes with "setup: custom"', "express settings turn both on", key=key)
         return self
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any, ClassVar
 
 from pydantic import BaseModel, ConfigDict, PrivateAttr
 
+from simulator.scenario.nodes import Scalar
 from simulator.scenario.result import Position
 from simulator.scenario.values import bad
 
@@ -56,6 +58,14 @@ class Action(Placed):
 
 class Expectation(Placed):
     """Something that must hold. ``name`` is its word in the file, such as ``cloud.sign-in``."""
+
+
+def split_controller(data: Any) -> Any:
+    """``controller: dc1.contoso.example`` names the domain as well."""
+    found = data.get("controller") if isinstance(data, dict) else None
+    if isinstance(found, Scalar) and "." in found.text and "domain" not in data:
+        return {**data, "domain": replace(found, text=found.text.partition(".")[2])}
+    return data
 
 
 def place(part: Placed | Any, position: Position) -> None:

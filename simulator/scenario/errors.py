@@ -23,7 +23,7 @@ NAMED_AT_MOST = 12
 class FileError:
     """One error of a scenario file.
 
-    message: one line, no full stop. position: the marked text. source_line: the whole line it stands in, as in the file.
+    message: one line, no full stop. position: the marked text. source_line: the whole line it stands in.
     hint: what was expected, or the nearest known name; stands behind the caret.
     """
 

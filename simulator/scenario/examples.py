@@ -27,7 +27,9 @@ def expand(root: Mapping) -> tuple[Variants, list[Problem]]:
         return [(None, root)], [_unknown(node, ()) for node in _placeholders(root)]
     problems: list[Problem] = []
     rows = _read_rows(root, table, problems)
-    used = _placeholders(Mapping(root.line, root.column, 1, [pair for pair in root.entries if pair[0].text != "examples"]))
+    used = _placeholders(
+        Mapping(root.line, root.column, 1, [pair for pair in root.entries if pair[0].text != "examples"])
+    )
     columns = list(dict.fromkeys(key.text for _, row in rows for key, _ in row.entries))
     problems += [_unknown(node, columns) for node in used if node.text[1:] not in columns]
     for name, row in rows:
@@ -43,7 +45,9 @@ def expand(root: Mapping) -> tuple[Variants, list[Problem]]:
 def _read_rows(root: Mapping, table: Node, problems: list[Problem]) -> list[tuple[Scalar, Mapping]]:
     key = root.key("examples")
     if not isinstance(table, Sequence) or not table.items:
-        problems.append(Problem("expected a list of rows", key or table, "such as - {name: first, values: {key: value}}"))
+        problems.append(
+            Problem("expected a list of rows", key or table, "such as - {name: first, values: {key: value}}")
+        )
         return []
     rows: list[tuple[Scalar, Mapping]] = []
     for item in table.items:
@@ -59,7 +63,9 @@ def _read_rows(root: Mapping, table: Node, problems: list[Problem]) -> list[tupl
 
 def _unknown(node: Scalar, columns: list[str] | tuple[()]) -> Problem:
     if not columns:
-        return Problem(f'"{node.text}" stands for a value of "examples"', node, "there are no examples; quote it if it is meant")
+        return Problem(
+            f'"{node.text}" stands for a value of "examples"', node, "there are no examples; quote it if it is meant"
+        )
     return Problem(f'unknown key "{node.text}"', node, suggest(node.text, [f"${column}" for column in columns]))
 
 
@@ -81,9 +87,7 @@ def _placeholders(node: Node) -> list[Scalar]:
 
 def _fill_root(root: Mapping, row: Mapping) -> Mapping:
     values = {key.text: value for key, value in row.entries}
-    entries = [
-        (key, value if key.text == "examples" else _fill(value, values)) for key, value in root.entries
-    ]
+    entries = [(key, value if key.text == "examples" else _fill(value, values)) for key, value in root.entries]
     return Mapping(root.line, root.column, root.length, entries)
 
 

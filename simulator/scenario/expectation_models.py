@@ -1,4 +1,4 @@
-"""The expectations of the format, one model each. How they are observed is in :mod:`simulator.scenario.expectations`."""
+"""The expectations of the format, one model each; they observe and change nothing."""
 
 from __future__ import annotations
 
@@ -87,7 +87,12 @@ Findings = Annotated[
     ),
 ]
 Operation = Annotated[
-    str, Kind(read_operation, "an operation such as set-passwords", {"enum": [*OPERATIONS, *(f"cloud.{n}" for n in OPERATIONS)]})
+    str,
+    Kind(
+        read_operation,
+        "an operation such as set-passwords",
+        {"enum": [*OPERATIONS, *(f"cloud.{n}" for n in OPERATIONS)]},
+    ),
 ]
 
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from datetime import timedelta
 from functools import partial
-from typing import Annotated, ClassVar, Literal, get_args
+from typing import Annotated, Any, ClassVar, Literal, get_args
 
 from pydantic import model_validator
 
-from simulator.scenario.base import Part, Placed
+from simulator.scenario.base import Part, Placed, split_controller
 from simulator.scenario.kinds import (
     CHOICE,
     HANDLE,
@@ -81,7 +81,9 @@ class Fault(Placed):
         Annotated[int | str, number_or_word(("denied", "redirect"), 1, 65535, "81, 90, denied or redirect")] | None
     ) = None
     result: Annotated[int, whole(1, 2**31 - 1)] | None = None
-    fail: Annotated[int | str, number_or_word(BROKEN, 1, 65535, "a replication code or " + ", ".join(BROKEN))] | None = None
+    fail: (
+        Annotated[int | str, number_or_word(BROKEN, 1, 65535, "a replication code or " + ", ".join(BROKEN))] | None
+    ) = None
     lose: Annotated[Literal["request", "response"], CHOICE] | None = None
     delay: Duration | None = None
     duplicate: Flag = False
@@ -91,6 +93,11 @@ class Fault(Placed):
     def effects(self) -> list[str]:
         """What this rule does, but for a delay."""
         return [name for name in EFFECTS if getattr(self, name) not in (None, False)]
+
+    @model_validator(mode="before")
+    @classmethod
+    def _split(cls, data: Any) -> Any:
+        return split_controller(data)
 
     @model_validator(mode="after")
     def _check(self) -> Fault:

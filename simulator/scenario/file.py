@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from simulator.scenario import checks, examples
 from simulator.scenario.base import place
-from simulator.scenario.errors import FileError
-from simulator.scenario.model import Scenario, Step
+from simulator.scenario.errors import FileError, one_of
+from simulator.scenario.model import PROFILE_NAMES, Scenario, Step
 from simulator.scenario.nodes import Mapping, Node, Problem, Scalar, compose, split_lines
 from simulator.scenario.reader import Draft, Read, read
 from simulator.scenario.result import Position
@@ -34,7 +35,7 @@ ROOT = "scenarios"
 class Case:
     """One test: a file, or one row of its examples, under one profile.
 
-    id: the path below the ``scenarios`` folder without ``.yaml``, with ``::row`` and ``[profile]`` where there are several.
+    id: the path below the ``scenarios`` folder without ``.yaml``; ``::row`` and ``[profile]`` where there are several.
     tags: the file's tags, then the names of its folders.
     """
 
@@ -61,6 +62,8 @@ def load(path: Path | str, *, profile: str | None = None) -> Loaded:
     Errors of the system (no such file, no rights) are errors of the file as well.
     """
     path = Path(path)
+    if profile is not None and profile not in PROFILE_NAMES:
+        return _failed(path, f'unknown profile "{profile}"', one_of(PROFILE_NAMES))
     try:
         with path.open("rb") as file:
             data = file.read(SIZE_MAX + 1)
@@ -126,10 +129,10 @@ def _finish(draft: Draft, path: str) -> Scenario:
     """The whole scenario of a draft without problems, each part with its place."""
     if draft.scenario is None or draft.given is None:
         raise AssertionError("a draft that lacks a part has a problem")
-    steps = []
+    steps: list[Step] = []
     for read_step in draft.steps:
         step = Step(
-            at=read_step.at,
+            at=read_step.at or timedelta(0),
             do=tuple(_placed(each, path) for each in read_step.actions),
             expect=tuple(_placed(each, path) for each in read_step.expectations),
         )
@@ -140,7 +143,7 @@ def _finish(draft: Draft, path: str) -> Scenario:
     return draft.scenario.model_copy(update=update)
 
 
-def _placed(read: Read, path: str) -> object:
+def _placed(read: Read, path: str) -> Any:
     place(read.part, _position(path, read.key))
     return read.part
 
@@ -159,7 +162,9 @@ def _errors(path: Path, text: str, problems: Iterable[Problem]) -> tuple[FileErr
         length = max(1, min(node.length, len(line) - node.column + 1))
         if isinstance(node, Scalar) and node.style in ("|", ">"):
             length = 1
-        found[FileError(problem.message, Position(str(path), node.line, node.column, length), line, problem.hint)] = None
+        found[FileError(problem.message, Position(str(path), node.line, node.column, length), line, problem.hint)] = (
+            None
+        )
         if len(found) >= ERRORS_MAX:
             break
     return tuple(found)

@@ -13,8 +13,8 @@ from simulator.scenario import values
 from simulator.scenario.base import Part
 from simulator.scenario.errors import one_of, suggest
 from simulator.scenario.kinds import (
+    ANY_CONTROLLER,
     CHOICE,
-    CONTROLLER,
     DNS_NAME,
     RAW,
     AccountExpires,
@@ -46,7 +46,9 @@ FEATURES = ("password-sync", "force-password-change-on-logon", "cloud-policy-for
 
 def read_features(value: object) -> dict[str, bool]:
     """Features of the tenant, each on or off; true and false say the same."""
-    features = read_pairs(lambda item: item if isinstance(item, bool) else values.read_switch(item) == "on", "features", value)
+    features = read_pairs(
+        lambda item: item if isinstance(item, bool) else values.read_switch(item) == "on", "features", value
+    )
     for name in features:
         if name not in FEATURES:
             raise bad(f'unknown feature "{name}"', suggest(name, FEATURES), key=name)
@@ -55,7 +57,9 @@ def read_features(value: object) -> dict[str, bool]:
 
 def read_domain_kinds(value: object) -> dict[str, str]:
     """Domains of the tenant, each ``managed`` or ``federated``."""
-    kinds = read_pairs(lambda item: item if isinstance(item, str) else item.text if isinstance(item, Scalar) else "", "domains", value)
+    kinds = read_pairs(
+        lambda item: item if isinstance(item, str) else item.text if isinstance(item, Scalar) else "", "domains", value
+    )
     for name, kind in kinds.items():
         if kind not in ("managed", "federated"):
             raise bad(f'a domain is managed or federated, not "{kind}"', one_of(("managed", "federated")), key=name)
@@ -88,8 +92,10 @@ Attributes = Annotated[
     dict[str, str | tuple[str, ...]],
     _pairs(read_attribute, "attributes, each with its value or a list of values", _ATTRIBUTE_SCHEMA),
 ]
-AttributeValues = Annotated[dict[str, str], _pairs(values.read_raw, "attributes, each with its value", dict(RAW.schema))]
-_CONTROLLERS = listed(CONTROLLER, at_least=1)
+AttributeValues = Annotated[
+    dict[str, str], _pairs(values.read_raw, "attributes, each with its value", dict(RAW.schema))
+]
+_CONTROLLERS = listed(ANY_CONTROLLER, at_least=1)
 PreferredControllers = Annotated[
     dict[str, tuple[str, ...]],
     _pairs(_CONTROLLERS.read, "domains, each with a list of controllers", dict(_CONTROLLERS.schema)),
@@ -222,6 +228,12 @@ class CloudPolicyKeys(Part):
     notice: Duration | None = None
     lockout_threshold: Annotated[int, whole(1, 1000)] | None = None
     lockout_duration: Duration | None = None
+
+    @model_validator(mode="after")
+    def _check_lengths(self) -> CloudPolicyKeys:
+        if self.min_length is not None and self.max_length is not None and self.min_length > self.max_length:
+            raise bad(f"min-length {self.min_length} is more than max-length", key="min-length")
+        return self
 
 
 class CloudSpec(Part):

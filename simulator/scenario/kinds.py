@@ -1,6 +1,6 @@
 """Kinds of values: each knows how it is read, what it is called in an error, and its JSON Schema.
 
-A model's argument is annotated with one, ``at: Annotated[timedelta, OFFSET]``; the annotation is all there is to say about it.
+A model's argument is annotated with one, ``at: Annotated[timedelta, OFFSET]``; nothing more is said about it.
 """
 
 from __future__ import annotations
@@ -74,6 +74,11 @@ def read_pattern(pattern: re.Pattern[str], what: str, hint: str, value: object) 
     return text
 
 
+def read_controller(value: object) -> str:
+    """A controller's name, ``dc1``; its full name ``dc1.contoso.example`` says the same."""
+    return str(CONTROLLER.read(DNS_NAME.read(value).partition(".")[0]))
+
+
 def read_items(read: Callable[[object], Any], expected: str, value: object) -> tuple[Any, ...]:
     """A list; a single value stands for a list of one where ``value`` is a scalar of the file."""
     if isinstance(value, (list, tuple)):
@@ -118,7 +123,11 @@ def read_pairs(read: Callable[[object], Any], expected: str, value: object) -> d
 
 def read_attribute(value: object) -> str | tuple[str, ...]:
     """An attribute's value, or several of them."""
-    return read_items(values.read_raw, "a list of texts", value) if isinstance(value, (list, tuple)) else values.read_raw(value)
+    return (
+        read_items(values.read_raw, "a list of texts", value)
+        if isinstance(value, (list, tuple))
+        else values.read_raw(value)
+    )
 
 
 def read_between(value: object) -> tuple[timedelta, timedelta]:
@@ -142,7 +151,9 @@ def read_number_or_word(words: tuple[str, ...], numbers: tuple[int, int], what: 
 
 def number_or_word(words: tuple[str, ...], minimum: int, maximum: int, what: str) -> Kind:
     reader = partial(read_number_or_word, words, (minimum, maximum), what)
-    return Kind(reader, what, {"anyOf": [{"type": "integer", "minimum": minimum, "maximum": maximum}, {"enum": [*words]}]})
+    return Kind(
+        reader, what, {"anyOf": [{"type": "integer", "minimum": minimum, "maximum": maximum}, {"enum": [*words]}]}
+    )
 
 
 def whole(minimum: int, maximum: int) -> Kind:
@@ -206,8 +217,9 @@ RANGE = Kind(
     {"anyOf": [{"type": "integer", "minimum": 0}, {"type": "string", "pattern": r"^[0-9]+\.\.[0-9]+$"}]},
 )
 HANDLE = pattern(_HANDLE, "a user's name", 'a name of at most 64 characters without blanks and "/\\[]:;|=,+*?<>@')
-DNS_NAME = pattern(r"(?i:[a-z0-9](?:[a-z0-9-]{0,62}\.)*[a-z0-9-]{1,63})", "a domain's name", "such as contoso.example")
-CONTROLLER = pattern(r"(?i:[a-z0-9][a-z0-9.-]{0,250})", "a controller's name", "such as dc1")
+DNS_NAME = pattern(r"(?i:[a-z0-9_-]{1,63}(?:[.][a-z0-9_-]{1,63})*)", "a domain's name", "such as contoso.example")
+CONTROLLER = pattern(r"(?i:[a-z0-9-]{1,63})", "a controller's name", "such as dc1")
+ANY_CONTROLLER = Kind(read_controller, "a controller's name", TEXT_SCHEMA)
 TAG = pattern(r"[A-Za-z0-9][\w.-]{0,63}", "a tag", "letters, digits, - and .")
 OU = pattern(_DN, "an OU", 'such as OU=People, or "OU=Berlin,OU=People"')
 UPN = pattern(r"[^\s@]{1,64}@[^\s@]{1,255}", "a user principal name", "such as alice@contoso.example")
@@ -235,7 +247,7 @@ Name = Annotated[str, NAME]
 Handle = Annotated[str, HANDLE]
 Handles = Annotated[tuple[str, ...], listed(HANDLE)]
 DomainName = Annotated[str, DNS_NAME]
-Controller = Annotated[str, CONTROLLER]
+Controller = Annotated[str, ANY_CONTROLLER]
 Controllers = Annotated[tuple[str, ...], listed(CONTROLLER, at_least=1)]
 Ou = Annotated[str, OU]
 Ous = Annotated[tuple[str, ...], listed(OU)]

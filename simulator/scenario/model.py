@@ -5,11 +5,10 @@ Everything that a file may say is here or comes through here; how it is read is 
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
 from functools import partial
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, ClassVar
 
-from pydantic import Field, PrivateAttr
+from pydantic import Field
 
 from simulator.scenario import values
 from simulator.scenario.action_models import ACTIONS
@@ -32,15 +31,74 @@ from simulator.scenario.given_models import (
     ScopeSpec,
     UserSpec,
 )
-from simulator.scenario.kinds import CHOICE, NAME, TAG, TEXT, Kind, Offset, Text, Time, listed, read_one_or_more, read_pairs, whole
-from simulator.scenario.kinds import read_choice
+from simulator.scenario.kinds import (
+    NAME,
+    TAG,
+    TEXT,
+    Kind,
+    Offset,
+    Text,
+    Time,
+    listed,
+    read_choice,
+    read_one_or_more,
+    read_pairs,
+    whole,
+)
 from simulator.scenario.result import Position
+from simulator.scenario.values import Count, Range
+
+__all__ = [
+    "ACTIONS",
+    "DEFAULT_DOMAIN",
+    "EXPECTATIONS",
+    "PROFILE_NAMES",
+    "Action",
+    "AgentSpec",
+    "CloudPolicyKeys",
+    "CloudSpec",
+    "CloudUserSpec",
+    "Count",
+    "DomainPolicyKeys",
+    "DomainSpec",
+    "ExpectRefused",
+    "Expectation",
+    "Explore",
+    "ExploreChanges",
+    "ExploreFaults",
+    "Fault",
+    "FineGrainedPolicy",
+    "ForestSpec",
+    "Given",
+    "NetworkSpec",
+    "Part",
+    "Placed",
+    "PopulationSpec",
+    "Position",
+    "Range",
+    "Row",
+    "Scenario",
+    "ScopeSpec",
+    "Step",
+    "UserSpec",
+    "key_of",
+]
 
 PROFILE_NAMES = ("2017", "current")
+
+
+def read_profiles(value: object) -> tuple[str, ...]:
+    """A profile, or a list of at least one."""
+    found = read_one_or_more(partial(read_choice, PROFILE_NAMES), "a profile, or a list of profiles", value)
+    if not found:
+        raise values.bad("the list is empty", "expected 2017 or current")
+    return tuple(dict.fromkeys(found))
+
+
 Profiles = Annotated[
     tuple[str, ...],
     Kind(
-        partial(read_one_or_more, partial(read_choice, PROFILE_NAMES), "a profile, or a list of profiles"),
+        read_profiles,
         "2017, current, or a list of both",
         {
             "anyOf": [
@@ -55,7 +113,7 @@ Profiles = Annotated[
 class Step(Placed):
     """One entry of the timeline: at this offset from the start these things happen, and these must hold."""
 
-    name = "step"
+    name: ClassVar[str] = "step"
     at: Offset
     do: tuple[Action, ...] = ()
     expect: tuple[Expectation, ...] = ()
@@ -72,7 +130,11 @@ class Row(Part):
     name: Annotated[str, NAME]
     values: Annotated[
         dict[str, Any],
-        Kind(partial(read_pairs, values.as_any, "a mapping from keys to values"), "a mapping from keys to values", {"type": "object"}),
+        Kind(
+            partial(read_pairs, values.as_any, "a mapping from keys to values"),
+            "a mapping from keys to values",
+            {"type": "object"},
+        ),
     ]
 
 

@@ -1,7 +1,7 @@
 """YAML text as nodes with positions: text in quotes or not, mappings in file order, lists; nothing else.
 
-Anchors, aliases, tags, a second document, keys that are not words, duplicate keys, control characters and deep nesting are
-problems of the text, found here. Values are not typed: :mod:`simulator.scenario.values` does that, by the key.
+Anchors, aliases, tags, a second document, keys that are not words, duplicate keys, control characters and deep nesting
+are problems of the text, found here. Values are not typed: :mod:`simulator.scenario.values` does that, by the key.
 """
 
 from __future__ import annotations

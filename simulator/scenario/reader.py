@@ -29,7 +29,7 @@ STEP_KEYS = ("at", "do", "expect")
 
 @dataclass
 class Read:
-    """An action, expectation or fault of the file: its word's node, its arguments' node, its model if it could be read."""
+    """An action, expectation or fault of the file: its word and arguments, and its model if it could be read."""
 
     name: str
     key: Node
@@ -145,7 +145,9 @@ def _read_step(node: Node, problems: list[Problem], context: dict[str, Any]) -> 
     if node.get("at") is None:
         problems.append(Problem('missing key "at"', _mark(node, None), "expected an offset such as +2m"))
     if node.get("do") is None and node.get("expect") is None:
-        problems.append(Problem("an entry that does nothing and expects nothing", _mark(node, None), "expected do or expect"))
+        problems.append(
+            Problem("an entry that does nothing and expects nothing", _mark(node, None), "expected do or expect")
+        )
     step.whole = len(problems) == before
     return step
 
@@ -185,7 +187,12 @@ def _read_words(
 
 
 def _read_word(
-    word: Scalar, value: Node, kind: str, known: AbstractMapping[str, type[Any]], problems: list[Problem], context: dict[str, Any]
+    word: Scalar,
+    value: Node,
+    kind: str,
+    known: AbstractMapping[str, type[Any]],
+    problems: list[Problem],
+    context: dict[str, Any],
 ) -> Read:
     read = Read(word.text, word, value)
     model = known.get(word.text)
@@ -219,7 +226,7 @@ def plain(node: Node) -> Any:
 def build(
     model: type[P], data: Any, node: Node, problems: list[Problem], context: dict[str, Any], *, key: Node | None = None
 ) -> P | None:
-    """A model of the data; where that fails, problems at the nodes below ``node`` (``key`` is the one it belongs to)."""
+    """A model of the data; where that fails, problems at nodes below ``node``, which belongs to ``key``."""
     try:
         return model.model_validate(data, by_alias=True, by_name=False, context=context)
     except ValidationError as error:
@@ -321,4 +328,10 @@ def _mark(node: Node, key: Node | None) -> Node:
 def _found(node: Node) -> str:
     if isinstance(node, Scalar):
         return "a single value" if node.text or node.quoted else "nothing"
-    return "a list" if isinstance(node, Sequence) else "a mapping" if isinstance(node, Mapping) and node.entries else "nothing"
+    return (
+        "a list"
+        if isinstance(node, Sequence)
+        else "a mapping"
+        if isinstance(node, Mapping) and node.entries
+        else "nothing"
+    )

@@ -1,7 +1,7 @@
-"""The catalogue: what the product promises, one rule each. Scenarios name the rules that they show; coverage counts them.
+"""The catalogue: what the product promises, one rule each. Scenarios name the rules that they show; coverage counts.
 
-The rules are those of the product's article on password synchronization of January 2017, in our own words; a few areas, named in
-``OTHER_SOURCES``, come from neighbouring articles.
+The rules are those of the product's article on password synchronization of January 2017, in our own words; a few areas,
+named in ``OTHER_SOURCES``, come from neighbouring articles.
 """
 
 from __future__ import annotations
@@ -38,7 +38,8 @@ _CYCLE = {
     "cycle.two-minutes": "a password cycle runs every 2 minutes",
     "cycle.fixed": "how often it runs can't be changed; whoever tries is refused",
     "cycle.more-often-than-objects": (
-        "passwords go every 2 minutes and objects every 30; settings of the object schedule leave the password schedule alone"
+        "passwords go every 2 minutes and objects every 30; "
+        "settings of the object schedule leave the password schedule alone"
     ),
 }
 _INITIAL = {
@@ -62,11 +63,12 @@ _SESSION = {
     "session.reauthenticate": "when the cloud asks for the password again, it is the new one that counts",
 }
 _SCOPE = {
-    "scope.user-only": "only objects of class user take part; the password of an iNetOrgPerson never leaves the directory",
+    "scope.user-only": "only objects of class user take part; an iNetOrgPerson's password never leaves the directory",
     "scope.filtered": "users outside the scope (OU, attribute, system objects) are not synchronized",
     "scope.disabled": "a disabled account's password is not synchronized; once it is enabled again, it is",
     "scope.temporary": (
-        "a password that must be changed is not synchronized in 2017; today it is, with the force flag, if the feature is on"
+        "a password that must be changed is not synchronized (2017); "
+        "with the feature it is, with the force flag (current)"
     ),
 }
 _SECURITY = {
@@ -107,7 +109,7 @@ _DOMAIN_SERVICES = {
     "domain-services.cloud-users": "users of the cloud alone must change their password first",
 }
 _FEDERATION = {
-    "federation.backup": "with AD FS down, users of a domain converted to managed sign in with the synchronized password",
+    "federation.backup": "with AD FS down, users sign in with the synchronized password once their domain is managed",
     "federation.primary": "as long as a domain is federated, sign-in goes to AD FS",
 }
 _FIPS = {
@@ -116,7 +118,8 @@ _FIPS = {
 }
 _OPERATION = {
     "diagnose.finds": (
-        "the diagnosis names the cause: feature off, staging, no heartbeat, domain unreachable, credentials, rights, object state"
+        "the diagnosis names the cause: feature off, staging, no heartbeat, domain unreachable, credentials, rights, "
+        "object state"
     ),
     "heartbeat.idle": "an idle agent pings every 30 minutes; 120 minutes without a sign of life raise an alert",
     "staging.no-export": "a staging server sends nothing; when it leaves staging it catches up in order",
@@ -133,9 +136,23 @@ def _rule(name: str, text: str) -> Rule:
 RULES: dict[str, Rule] = {
     name: _rule(name, text)
     for texts in (
-        _ORDER, _CYCLE, _INITIAL, _DELTA, _RETRY, _SESSION, _SCOPE, _SECURITY, _COMPLEXITY, _EXPIRY, _OVERRIDE, _ENABLE,
-        _DOMAIN_SERVICES, _FEDERATION, _FIPS, _OPERATION,
-    )  # fmt: skip
+        _ORDER,
+        _CYCLE,
+        _INITIAL,
+        _DELTA,
+        _RETRY,
+        _SESSION,
+        _SCOPE,
+        _SECURITY,
+        _COMPLEXITY,
+        _EXPIRY,
+        _OVERRIDE,
+        _ENABLE,
+        _DOMAIN_SERVICES,
+        _FEDERATION,
+        _FIPS,
+        _OPERATION,
+    )
     for name, text in texts.items()
 }
 """Every rule by its id, in the catalogue's order."""
@@ -143,7 +160,7 @@ RULES: dict[str, Rule] = {
 INVARIANTS: dict[str, str] = {
     "converges": "once nothing holds back any more, every due user's tenant password becomes the directory's",
     "never-older": "a user's synchronized passwords follow the order of the directory's",
-    "no-write-without-cause": "a credential is sent only for a change not known to be applied, or for an ordered full run",
+    "no-write-without-cause": "a credential is sent only for a change not known to be applied, or an ordered full run",
     "order-within-cycle": "credentials leave in the order of change time",
     "two-minutes": "password cycles start on the 2-minute grid of the agent's run and never overlap",
     "never-expires": "a synchronized password never expires, unless a feature of the profile says otherwise",

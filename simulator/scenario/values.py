@@ -190,7 +190,7 @@ def read_flag(value: object) -> bool:
 def read_switch(value: object) -> Literal["on", "off"]:
     """``on`` or ``off``; ``true`` and ``false`` say the same."""
     if value == "on" or value == "off":
-        return value  # type: ignore[return-value]  # mypy does not narrow an object to a literal
+        return value
     text = scalar(value, "on or off").text
     if text in ("on", "true"):
         return "on"
@@ -229,7 +229,8 @@ def read_moment(value: object, info: ValidationInfo) -> timedelta | Never:
     if _says(value, "never"):
         return "never"
     if isinstance(value, Scalar) and _TIME.fullmatch(value.text):
-        return read_time(value) - (info.context or {}).get("start", START)
+        start: datetime = (info.context or {}).get("start", START)
+        return read_time(value) - start
     return read_offset(value)
 
 
