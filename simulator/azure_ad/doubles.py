@@ -7,6 +7,7 @@ meant for the tenant's hosts. One callback per host: ``responses`` looks through
 from __future__ import annotations
 
 import re
+import sys
 from collections.abc import Mapping
 from io import BytesIO
 from types import TracebackType
@@ -18,6 +19,9 @@ import responses
 
 from simulator.azure_ad.http import TenantApplication
 from simulator.azure_ad.wire import Answer
+
+_OWN_KEYS = frozenset({"content-type", "content-length", "host"})
+"""Headers that have a place of their own in a WSGI environment."""
 
 
 def send(
@@ -91,7 +95,9 @@ def _environ(request: requests.PreparedRequest) -> dict[str, Any]:
     body = request.body or b""
     data = body.encode() if isinstance(body, str) else bytes(body)
     environ: dict[str, Any] = {
-        f"HTTP_{name.upper().replace('-', '_')}": _text(value) for name, value in request.headers.items()
+        f"HTTP_{name.upper().replace('-', '_')}": _text(value)
+        for name, value in request.headers.items()
+        if name.lower() not in _OWN_KEYS
     }
     environ.update(
         {
@@ -108,6 +114,7 @@ def _environ(request: requests.PreparedRequest) -> dict[str, Any]:
             "wsgi.version": (1, 0),
             "wsgi.url_scheme": url.scheme,
             "wsgi.input": BytesIO(data),
+            "wsgi.errors": sys.stderr,
             "wsgi.multithread": False,
             "wsgi.multiprocess": False,
             "wsgi.run_once": False,

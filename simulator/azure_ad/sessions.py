@@ -7,7 +7,7 @@ revoked by a password set in the cloud, today by a synchronized one too, never b
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from simulator.azure_ad.users import CloudUser, UserIndex
@@ -31,7 +31,7 @@ class Session:
     issued_at: datetime
     access_expires: datetime
     refresh_expires: datetime
-    refresh_token: str
+    refresh_token: str = field(repr=False)
     grant: int
     client_id: str = ""
 
