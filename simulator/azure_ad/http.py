@@ -30,7 +30,7 @@ class TenantApplication:
     """WSGI application for login, provisioning service and Graph, routed by host and path.
 
     ``tenant`` is the state behind it, ``issuer`` signs its tokens. A host that the tenant does not have gets a 404 that
-    names those it has.
+    names those it has. Calls must come one at a time: the state has no locks.
     """
 
     def __init__(self, tenant: Tenant) -> None:

@@ -34,8 +34,8 @@ class ObjectWriter:
     """Applies exported objects to the tenant's users.
 
     A user whose sign-in name is taken is written without it (duplicate attribute resiliency, on for all tenants since
-    2016): it gets a name in the tenant's own domain until a later export finds the wished one free. Soft match, which
-    would take over a cloud user of that name, is left out.
+    2016): it keeps the name it has, or gets one in the tenant's own domain, until a later export finds the wished one
+    free. Soft match, which would take over a cloud user of that name, is left out.
     """
 
     def __init__(
@@ -69,7 +69,7 @@ class ObjectWriter:
             return _failure(obj, "InvalidUserPrincipalName", "a user needs a userPrincipalName with an @")
         holder = self._users.by_upn(wished)
         quarantined = holder is not None and holder is not user
-        upn = self._placeholder(wished, user) if quarantined else wished
+        upn = self._substitute(wished, user, known) if quarantined else wished
         self._put(obj.source_anchor, user, known, upn, attributes)
         if quarantined:
             return _success(obj, DUPLICATE, _DUPLICATE_TEXT.format(upn=wished))
@@ -99,10 +99,13 @@ class ObjectWriter:
         user.synced_at = now
         user.details = pack_details(_detail(attributes, name, user) for name in DETAILS)
 
-    def _placeholder(self, wished: str, user: CloudUser | None) -> str:
-        local = wished.split("@")[0][:60]
-        if user is not None and user.upn.startswith(local) and user.upn.endswith("@" + self._tenant_domain):
+    def _substitute(self, wished: str, user: CloudUser | None, known: CloudUser | None) -> str:
+        """A sign-in name in place of one that is taken: the one the user has or had, else a new one."""
+        if user is not None:
             return user.upn
+        if known is not None and self._users.by_upn(known.upn) is None:
+            return known.upn
+        local = wished.split("@")[0][:60]
         while True:
             upn = f"{local}{self._randomness.child('azure_ad/quarantine').randrange(1000, 10000)}@{self._tenant_domain}"
             if self._users.by_upn(upn) is None:

@@ -2,9 +2,17 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime, timedelta
+
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from pwsync.tenant.messages import SyncObject
+from simulator.azure_ad.state import Tenant
+from simulator.clock import Clock
+from simulator.profile import PROFILE_2017
+from simulator.random import Randomness
 
 GOOD = "Winter-2016!"
 
@@ -96,6 +104,13 @@ class TestQuarantine:
         result = write(tenant, "other", userPrincipalName="alice@contoso.example")
         assert (second.upn, result.error_code) == ("alice@contoso.example", None)
 
+    def test_renamed_to_a_taken_name(self, tenant, export):
+        """A user who wishes a taken name keeps the old one."""
+        export(tenant, "alice")
+        bob = export(tenant, "bob")
+        assert write(tenant, "bob==", userPrincipalName="alice@contoso.example").error_code
+        assert bob.upn == "bob@contoso.example"
+
     def test_cloud_user(self, tenant):
         """A cloud user of that name is not taken over."""
         user = tenant.create_user("bob", GOOD)
@@ -145,3 +160,27 @@ def test_iteration_and_count(tenant, export):
     tenant.delete_user(users[1])
     assert list(tenant.users)[before:] == [users[0], users[2]]
     assert (tenant.users.synchronized, len(tenant.users)) == (2, before + 2)
+
+
+STEPS = st.lists(
+    st.tuples(st.sampled_from(["Set", "Add", "Delete", "wait"]), st.sampled_from("abc"), st.sampled_from("xyXY")),
+    max_size=30,
+)
+
+
+@given(STEPS)
+def test_names_and_anchors_stay_unique(steps):
+    """Whatever is exported in whatever order: every live user is found by id, by anchor and by its own sign-in name."""
+    clock = Clock(datetime(2017, 1, 13, tzinfo=UTC))
+    tenant = Tenant(clock, Randomness(1), PROFILE_2017)
+    for operation, anchor, name in steps:
+        if operation == "wait":
+            clock.move_to(clock() + timedelta(days=20))
+        else:
+            write(tenant, anchor, operation, userPrincipalName=f"{name}@contoso.example")
+        users = list(tenant.users)
+        assert len(users) == len(tenant.users)
+        for user in users:
+            assert tenant.users.by_id(user.id) is user
+            assert tenant.find_by_upn(user.upn.upper()) is user
+            assert user.source_anchor is None or tenant.find_by_anchor(user.source_anchor) is user
