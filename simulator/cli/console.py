@@ -18,9 +18,7 @@ INTERRUPTED = 130
 
 Paths = Annotated[
     list[str],
-    typer.Argument(
-        metavar="PATH...", help="A scenario file, a folder of them, or FILE::row for one row of its examples."
-    ),
+    typer.Argument(metavar="PATH", help="A scenario file, a folder of them, or FILE::row for one row of its examples."),
 ]
 
 

@@ -87,4 +87,4 @@ def path_of(name: str) -> Path:
 def title_of(path: Path) -> str:
     """A first title, made of the file's name."""
     words = re.sub(r"[-_.]+", " ", path.stem).strip()
-    return (words[0].upper() + words[1:]) + ": a changed password works in the cloud after the next cycle"
+    return (words[0].upper() + words[1:]) + " - a changed password works in the cloud after the next cycle"

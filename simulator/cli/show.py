@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from simulator.cli.console import read_suite, say
+from simulator.cli.console import read_suite, refuse, say
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -30,16 +31,16 @@ def show(
     """
     from simulator.report.story import story
 
+    if Path(file).is_dir():
+        refuse(f'"{file}" is a folder', "name one scenario file")
     suite = read_suite([file])
     say(story(suite.cases[0]))
-    if others := others_text(suite.cases, file):
+    if others := others_text(suite.cases):
         say("\n" + others)
 
 
-def others_text(cases: Sequence[Case], file: str) -> str:
+def others_text(cases: Sequence[Case]) -> str:
     """Which other cases the file holds; the story of the first stands for all."""
-    if len(cases) == 1:
-        return ""
     rows = [row for row in dict.fromkeys(case.row for case in cases) if row is not None]
     profiles = list(dict.fromkeys(case.profile for case in cases))
     lines = []
@@ -49,4 +50,4 @@ def others_text(cases: Sequence[Case], file: str) -> str:
         path = str(cases[0].path)
         lines.append(f"This is row {rows[0]} of {len(rows)}; the others are: {', '.join(rows[1:])}.")
         lines.append(f"To see one: pwsync show {path}::{rows[1]}")
-    return "\n".join(lines) or f"{file} holds {len(cases)} scenarios; this is the first."
+    return "\n".join(lines)

@@ -113,6 +113,7 @@ class TestHelp:
             (["run", "."], "there is no scenario file"),
             (["check", "gone"], 'there is no file or folder "gone"'),
             (["show", "gone"], 'there is no file or folder "gone"'),
+            (["show", "."], '"." is a folder'),
             (["rules", "--coverage", "gone"], 'there is no file or folder "gone"'),
             (["new", "../x"], "is no name for a scenario"),
             (["new", "a b"], "is no name for a scenario"),
@@ -154,7 +155,7 @@ class TestNew:
         assert output.code == 0
         assert output.out.startswith("wrote scenarios/first/the-try.yaml\n")
         assert pwsync("check", "scenarios").code == 0
-        assert Path("scenarios/first/the-try.yaml").read_text(encoding="utf-8").count("The try: ") == 1
+        assert Path("scenarios/first/the-try.yaml").read_text(encoding="utf-8").count("The try - ") == 1
 
     def test_starts_a_scenario_that_holds(self, pwsync: Command) -> None:
         """The file that new writes holds as it stands."""
@@ -193,6 +194,26 @@ class TestRules:
         assert output.code == 1
         assert "\n1 of " in output.out
         assert "cycle.two-minutes" not in output.out.splitlines()[-1]
+
+
+class TestShow:
+    def test_story(self, pwsync: Command, scenarios: Path) -> None:
+        """A scenario with one case is told, and nothing else is said."""
+        output = pwsync("show", str(scenarios / "one.yaml"))
+        assert output.code == 0
+        assert output.out.startswith("A quiet minute\n(one; profile 2017, seed 1, ")
+        assert "the others are" not in output.out
+
+    def test_rows_and_profiles(self, pwsync: Command, scenarios: Path) -> None:
+        """Of several rows the first is told, and how to see another; profiles are named."""
+        path = write(scenarios, "rows.yaml", more=ROWS + "profile: [2017, current]\n")
+        output = pwsync("show", str(path))
+        assert output.out.splitlines()[-3:] == [
+            "The same must hold under each of the profiles 2017, current.",
+            "This is row first of 2; the others are: second.",
+            f"To see one: pwsync show {path}::second",
+        ]
+        assert "(rows::second[2017]; " in pwsync("show", f"{path}::second").out
 
 
 def test_schema(pwsync: Command) -> None:
@@ -350,9 +371,7 @@ class TestProcess:
         assert process.stdout.readline().startswith("BROKE  0")
         time.sleep(0.1)
         os.killpg(process.pid, signal.SIGINT)
-        out, err = process.communicate(timeout=60)
+        out, err = process.communicate(timeout=60)  # ends when no process holds the pipes any more
         assert process.returncode == 130
         assert "1 scenario: 1 broke" in out.replace("0 held, ", "")
         assert err == "stopped after 1 of 3 scenarios\n"
-        with pytest.raises(ProcessLookupError):
-            os.killpg(process.pid, 0)
