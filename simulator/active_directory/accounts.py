@@ -231,9 +231,14 @@ def create(
     password_age: timedelta | None = None,
     critical: bool = False,
     attributes: Texts | None = None,
+    stored_attributes: Mapping[str, Value] | None = None,
+    cn: str | None = None,
     check_policy: bool = True,
 ) -> Entry:
-    """Make a user; see :meth:`simulator.active_directory.state.Domain.create_user`."""
+    """Make a user; see :meth:`simulator.active_directory.state.Domain.create_user`.
+
+    stored_attributes: more values by schema key, checked already. cn: the name in the tree, if it is not ``name``.
+    """
     kind = CLASSES.get(user_class.lower())
     if kind is None or not kind.is_account:
         raise Refusal("no-such-class", f"{user_class!r} is not a class of users", ldap=65)
@@ -245,8 +250,8 @@ def create(
     if check_policy and password is not None:
         passwords.check_quality(rules, password, name, display_name)
     parent = controller.home(ou or "OU=People")
-    if parent.children and rdn_key("CN", name) in parent.children:
-        raise Refusal("name-taken", f"CN={name} exists below {parent.dn}", win32=0x2071, ldap=68)
+    if parent.children and rdn_key("CN", cn or name) in parent.children:
+        raise Refusal("name-taken", f"CN={cn or name} exists below {parent.dn}", win32=0x2071, ldap=68)
     made_at = controller.now() - (ticks(password_age) if password_age else 0)
     flags = policy.NORMAL_ACCOUNT
     if not enabled:
@@ -274,7 +279,9 @@ def create(
     for key, value in more.items():
         if value is not None:
             stored[key] = value
-    entry = controller.create(parent, name, kind, stored, rid=controller.take_rid(), at=made_at)
+    if stored_attributes:
+        stored |= stored_attributes
+    entry = controller.create(parent, cn or name, kind, stored, rid=controller.take_rid(), at=made_at)
     if nt is not None:
         passwords.record(domain, entry, nt, "create", last_set == 0, moment(made_at))
     if smartcard_required:
@@ -282,9 +289,12 @@ def create(
     return entry
 
 
-def require_smartcard(controller: Controller, entry: Entry, flags: int) -> None:
-    """Set SMARTCARD_REQUIRED: the system puts a random password in the same transaction (product documentation)."""
-    also: dict[str, Value | None] = {"useraccountcontrol": flags | policy.SMARTCARD_REQUIRED}
+def require_smartcard(
+    controller: Controller, entry: Entry, flags: int, changes: Mapping[str, Value | None] | None = None
+) -> None:
+    """Set SMARTCARD_REQUIRED, with other changes: the system puts a random password in the same transaction
+    (product documentation)."""
+    also: dict[str, Value | None] = {**(changes or {}), "useraccountcontrol": flags | policy.SMARTCARD_REQUIRED}
     passwords.store(controller, entry, passwords.random_hash(controller), "randomised", also=also)
 
 

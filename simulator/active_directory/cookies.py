@@ -1,7 +1,7 @@
 """Cookies of replication and DirSync: how far a reader has come.
 
-high-water mark (one copy's USNs) and up-to-dateness vector (every copy's), [MS-DRSR] 5.209 and 5.207. A cookie is opaque to its
-holder, who may bring it to another controller of the domain: there only the vector counts.
+High-water mark (one copy's USNs) and up-to-dateness vector (every copy's), [MS-DRSR] 5.209 and 5.207. A cookie is
+opaque to its holder, who may bring it to another controller of the domain: there only the vector counts.
 """
 
 from __future__ import annotations

@@ -140,7 +140,7 @@ def known_keys(attributes: Sequence[str]) -> list[str]:
     """Schema keys of the attributes asked for, each once; those that are not replicated are left out."""
     if isinstance(attributes, str):
         raise TypeError("attributes: a list of names is needed")
-    found = {}
+    found: dict[str, None] = {}
     for name in attributes:
         attribute = schema.attribute(name)
         if attribute is None:

@@ -1,0 +1,69 @@
+"""LDAP requests and answers as values, apart from any library's encoding."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from simulator.active_directory import errors, names
+from simulator.active_directory.filter import EVERYTHING, Filter
+from simulator.active_directory.replica import Entry
+from simulator.active_directory.schema import Attribute
+
+PAGED, SHOW_DELETED, SHOW_RECYCLED, EXTENDED_DN, DIRSYNC, TREE_DELETE = (
+    "1.2.840.113556.1.4.319",
+    "1.2.840.113556.1.4.417",
+    "1.2.840.113556.1.4.2064",
+    "1.2.840.113556.1.4.529",
+    "1.2.840.113556.1.4.841",
+    "1.2.840.113556.1.4.805",
+)
+SUPPORTED_CONTROLS = frozenset((PAGED, SHOW_DELETED, SHOW_RECYCLED, EXTENDED_DN, DIRSYNC, TREE_DELETE))
+
+
+@dataclass(frozen=True, slots=True)
+class Control:
+    """A request control; ``value`` is its BER, empty if it has none."""
+
+    oid: str
+    critical: bool
+    value: bytes = b""
+
+
+@dataclass(frozen=True, slots=True)
+class Search:
+    """A search request. scope: 0 base, 1 one level, 2 subtree. size_limit 0: none."""
+
+    base: str
+    scope: int
+    filter: Filter = EVERYTHING
+    attributes: Sequence[str] = ()
+    size_limit: int = 0
+    types_only: bool = False
+    controls: Sequence[Control] = ()
+
+
+Values = list[tuple[Attribute, list[bytes]]]
+
+
+@dataclass(slots=True)
+class Found:
+    """A search's answer: (DN, attributes) per entry, result code and text, and what response controls carry."""
+
+    entries: list[tuple[str, Values]] = field(default_factory=list)
+    code: int = errors.SUCCESS
+    text: str = ""
+    page_cookie: bytes | None = None
+    sync: tuple[bool, bytes] | None = None
+
+
+def extended_dn(entry: Entry, option: int) -> str:
+    """``<GUID=..>;<SID=..>;DN`` ([MS-ADTS] 3.1.1.3.4.1.5)."""
+    sid = entry.get("objectsid")
+    if option:
+        head = f"<GUID={names.guid_text(entry.guid)}>;"
+        tail = f"<SID={names.sid_text(sid)}>;" if isinstance(sid, bytes) else ""
+    else:
+        head = f"<GUID={entry.guid.hex()}>;"
+        tail = f"<SID={sid.hex()}>;" if isinstance(sid, bytes) else ""
+    return f"{head}{tail}{entry.dn}"
