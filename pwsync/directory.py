@@ -7,7 +7,7 @@ Deleted objects come as tombstones. Values are text, and base64 for those that a
 from __future__ import annotations
 
 from base64 import b64encode
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -79,21 +79,25 @@ def naming_context(domain: str) -> str:
 
 
 def read_changes(
-    connection: ldap3.Connection, domain: str, password: str, attributes: Sequence[str], cookie: bytes | None
+    connect: Callable[[], ldap3.Connection], domain: str, password: str, attributes: Sequence[str], cookie: bytes | None
 ) -> Import:
-    """Bind, read all users of the domain that changed since ``cookie`` (None: all), and unbind.
+    """Connect, bind, read all users of the domain that changed since ``cookie`` (None: all), and unbind.
 
     ``password`` is the connector account's as the agent knows it; it takes the place of the connection's own. Raises
     DirectoryError, which names the LDAP result where there is one.
     """
     try:
-        _bind(connection, password)
+        connection = connect()
         try:
-            return _dir_sync(connection, naming_context(domain), attributes, cookie)
-        finally:
+            _bind(connection, password)
+            found = _dir_sync(connection, naming_context(domain), attributes, cookie)
+        except (DirectoryError, LDAPException, OSError):  # not for a process that dies: it says no goodbye
             connection.unbind()
+            raise
+        connection.unbind()
     except (LDAPException, OSError) as error:
         raise DirectoryError(str(error) or type(error).__name__) from error
+    return found
 
 
 def _bind(connection: ldap3.Connection, password: str) -> None:

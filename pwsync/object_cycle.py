@@ -68,8 +68,13 @@ class ObjectCycle:
         text = ",".join(attributes)
         cookie = None if everything or text != domain.import_attributes else domain.import_cookie
         try:
-            connection = self._ports.directory(name, self._process.controllers[name])
-            brought = read_changes(connection, name, self._process.passwords[name], attributes, cookie)
+            brought = read_changes(
+                lambda: self._ports.directory(name, self._process.controllers[name]),
+                name,
+                self._process.passwords[name],
+                attributes,
+                cookie,
+            )
         except DirectoryError as error:
             self._failed(connector, domain, error)
             return

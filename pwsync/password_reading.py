@@ -86,7 +86,9 @@ class PasswordReader:
             return DomainReading(domain, (), cookie, complete)
         users = list(self._readings(client, objects))
         if not complete:
-            users += self._single(client, connector, domain, due, users)
+            single = self._single(client, connector, domain, due, users)
+            read = {user.anchor for user in single}
+            users = [user for user in users if user.anchor not in read] + single
         return DomainReading(domain, users, cookie, complete)
 
     def _client(self, connector: Connector) -> ReplicationClient:
