@@ -20,6 +20,7 @@ from pwsync.tenant.binary_writer import encode
 from pwsync.tenant.messages import (
     COEXISTENCE,
     PREFIXES,
+    SERVICE,
     XSI,
     CallHeader,
     CredentialItem,
@@ -40,6 +41,7 @@ from pwsync.tenant.operations import (
 )
 
 _OPERATION: Final = "ProvisionCredentials"
+_BODY: Final = f"{{{SERVICE}}}{_OPERATION}"
 _ENDS: Final = b"\x01" * 5
 """The ends of items, request, operation, body and envelope, with which every message closes."""
 
@@ -56,12 +58,14 @@ class _Cutter(Generic[T]):
 
     def __init__(self) -> None:
         self.items: list[T] = []
+        self.holders = 0
 
     def take(self, data: bytes, at: int, declared: Mapping[str, str]) -> int:
         """Take items from offset ``at`` on; returns the offset of the first byte that belongs to none of them.
 
         A template is bytes with prefixes in them: it means its item only where these are declared as usual.
         """
+        self.holders += 1
         if declared.get("b") != COEXISTENCE or declared.get("i") != XSI:
             return at
         return self.take_all(data, at)
@@ -106,15 +110,17 @@ def encode_credentials(header: CallHeader, items: Sequence[CredentialItem]) -> b
 
 
 def decode_request(data: bytes) -> tuple[Request, list[CredentialItem]]:
-    """A request of any operation, and its credentials if it is ProvisionCredentials. Raises BinaryXmlError.
+    """A request of any operation, and its credentials if its body is ProvisionCredentials. Raises BinaryXmlError.
 
-    The body of ProvisionCredentials is not whole any more: the items have been taken out of it.
+    The body of ProvisionCredentials may not be whole any more: items have been taken out of it.
     """
     cutter = _ItemCutter()
     request = parse_request(decode(data, cutter))
-    if request.operation != _OPERATION:
-        return request, []
-    return request, cutter.items + read_credentials(request.body)
+    if cutter.items and (cutter.holders != 1 or request.body.tag != _BODY):
+        # Items in a place where none belong: what was taken may not be what the body holds.
+        cutter.items.clear()
+        request = parse_request(decode(data))
+    return request, cutter.items + read_credentials(request.body) if request.body.tag == _BODY else []
 
 
 def encode_results(results: Sequence[CredentialResult], relates_to: UUID | None = None) -> bytes:
@@ -131,6 +137,8 @@ def decode_results(data: bytes) -> list[CredentialResult]:
     """The results in an answer to ProvisionCredentials. Raises ServiceFault, BinaryXmlError."""
     cutter = _ResultCutter()
     body = parse_response(decode(data, cutter))
+    if cutter.holders != 1:
+        return read_credentials_result(parse_response(decode(data)))
     return cutter.items + read_credentials_result(body)
 
 

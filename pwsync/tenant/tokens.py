@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final
@@ -113,9 +114,12 @@ class TokenSource:
                 http_client=session,
                 instance_discovery=False,
             )
-            answer: dict[str, Any] = application.acquire_token_by_username_password(
-                self._account, self._password, scopes=[SCOPE]
-            )
+            with warnings.catch_warnings():
+                # MSAL advises against passwords; the product's account has nothing else.
+                warnings.filterwarnings("ignore", "This API has been deprecated", DeprecationWarning)
+                answer: dict[str, Any] = application.acquire_token_by_username_password(
+                    self._account, self._password, scopes=[SCOPE]
+                )
         except requests.RequestException as error:
             self._raise_throttled(session.last)
             raise TransportError(f"The authority could not be reached: {type(error).__name__}.") from error
