@@ -13,7 +13,7 @@ from xml.etree.ElementTree import Element
 
 from pwsync.errors import BinaryXmlError
 from pwsync.settings import BATCH_SIZE_MAX
-from pwsync.tenant import binary_xml, company, operations
+from pwsync.tenant import batch, binary_xml, company, operations
 from pwsync.tenant.messages import (
     COEXISTENCE,
     CONTENT_TYPE,
@@ -26,7 +26,6 @@ from pwsync.tenant.messages import (
     add,
     element,
     fault_envelope,
-    parse_request,
     response_envelope,
 )
 from simulator.azure_ad.passwords import FORCE_CHANGE, POLICY_FOR_SYNCED
@@ -44,8 +43,12 @@ ITEM_RESULTS = "pwsync.item_results"
 """WSGI environment key: source anchor -> result code for items that are answered so and not applied."""
 
 DECODED = "pwsync.request"
-"""WSGI environment key: the request in the body, already parsed by whoever hands it on; None if it was not."""
+"""WSGI environment key: the request in the body, already read by whoever hands it on; None if it was not.
 
+Either a Request with its whole body, or what :func:`pwsync.tenant.batch.decode_request` makes of the bytes.
+"""
+
+CREDENTIALS = "ProvisionCredentials"
 SERVER = "SIMULATED01"
 
 _BITS = {
@@ -53,6 +56,7 @@ _BITS = {
     POLICY_FOR_SYNCED: company.FEATURES["EnforceCloudPasswordPolicyForPasswordSyncedUsers"],
     FORCE_CHANGE: company.FEATURES["EnableUserForcePasswordChangeOnLogon"],
 }
+_HEADERS = [("Content-Type", CONTENT_TYPE)]
 _ROLES = frozenset(ROLE_TEMPLATES.values())
 
 
@@ -87,8 +91,7 @@ class ProvisioningService:
     def __init__(self, tenant: Tenant, issuer: TokenIssuer) -> None:
         self._tenant = tenant
         self._issuer = issuer
-        self._operations: Mapping[str, Callable[[Call, Request], Element]] = {
-            "ProvisionCredentials": self._credentials,
+        self._operations: Mapping[str, Callable[[Request], Element]] = {
             "ProvisionAzureADSyncObjects": self._objects,
             "ProvisionAzureADSyncObjects2": self._objects,
             "GetCompanyConfiguration": self._configuration,
@@ -97,36 +100,42 @@ class ProvisioningService:
             "Capabilities": _capabilities,
             "GetWindowsCredentialsSyncConfig": _credentials_config,
         }
+        self._known = (CREDENTIALS, *self._operations)
 
     def handle(self, call: Call) -> Answer:
         """Answer a call to this host."""
         if call.method != "POST" or call.path.lower() != PATH:
-            return unknown(call, [f"POST {PATH} with one of {', '.join(self._operations)}"])
+            return unknown(call, [f"POST {PATH} with one of {', '.join(self._known)}"])
         if call.headers.get("content-type", "").partition(";")[0].strip().lower() != CONTENT_TYPE:
             return _bad(415, f"The content type must be {CONTENT_TYPE}.")
         try:
-            request = call.environ.get(DECODED) or parse_request(binary_xml.decode(call.body))
-            return self._answer(call, request)
+            return self._answer(call, *_read(call))
         except BinaryXmlError as error:
             return _bad(400, f"The request could not be read: {error}.")
 
-    def _answer(self, call: Call, request: Request) -> Answer:
+    def _answer(self, call: Call, request: Request, items: list[CredentialItem]) -> Answer:
         header = request.header
-        perform = self._operations.get(request.operation)
-        if perform is None:
-            known = ", ".join(self._operations)
+        if request.operation not in self._known:
+            known = ", ".join(self._known)
             return _bad(500, f"There is no operation {request.operation!r} here. Known: {known}.", header.tracking_id)
         if request.body.tag != f"{{{SERVICE}}}{request.operation}":
             return _bad(400, f"The action is {request.operation}, the body {request.body.tag}.", header.tracking_id)
         if not self._permitted(header.token):
             return fault_response("denied", tracking_id=str(header.tracking_id))
         try:
-            body = perform(call, request)
+            return self._perform(call, request, items)
         except Refusal as refusal:
             if refusal.data.get("fault") == FAULTS["90"].code:
                 return fault_response("90", tracking_id=str(header.tracking_id))
             return _bad(500, refusal.detail, header.tracking_id)
-        return _answer(200, response_envelope(request.operation, body, header.tracking_id))
+
+    def _perform(self, call: Call, request: Request, items: list[CredentialItem]) -> Answer:
+        tracking_id = request.header.tracking_id
+        if request.operation == CREDENTIALS:
+            results = self._credentials(items, call.environ.get(ITEM_RESULTS) or {})
+            return Answer(200, _HEADERS, batch.encode_results(results, tracking_id))
+        body = self._operations[request.operation](request)
+        return _answer(200, response_envelope(request.operation, body, tracking_id))
 
     def _permitted(self, token: str) -> bool:
         try:
@@ -135,22 +144,20 @@ class ProvisioningService:
             return False
         return isinstance(roles, list) and not _ROLES.isdisjoint(role for role in roles if isinstance(role, str))
 
-    def _credentials(self, call: Call, request: Request) -> Element:
-        items = operations.read_credentials(request.body)
+    def _credentials(self, items: list[CredentialItem], forced: Mapping[str, int]) -> list[CredentialResult]:
         if len(items) > BATCH_SIZE_MAX:
             raise Refusal("not-supported", f"At most {BATCH_SIZE_MAX} credentials in a call, got {len(items)}.")
         self._tenant.require_password_sync()
         # A call without items is taken as the heartbeat (unconfirmed).
         self._tenant.contact(ping=not items)
-        forced: Mapping[str, int] = call.environ.get(ITEM_RESULTS) or {}
-        return operations.write_credentials_result([self._credential(item, forced) for item in items])
+        return [self._credential(item, forced) for item in items]
 
     def _credential(self, item: CredentialItem, forced: Mapping[str, int]) -> CredentialResult:
         if item.source_anchor is not None and item.source_anchor in forced:
             return CredentialResult(item.source_anchor, item.cloud_anchor, forced[item.source_anchor])
         return self._tenant.apply_credential(item)
 
-    def _objects(self, call: Call, request: Request) -> Element:
+    def _objects(self, request: Request) -> Element:
         objects = operations.read_objects(request.body)
         body = operations.write_objects_result([self._tenant.apply_object(obj) for obj in objects])
         if request.operation.endswith("2"):
@@ -158,7 +165,7 @@ class ProvisioningService:
             body[0].tag = body[0].tag.replace("ObjectsResult", "Objects2Result")
         return body
 
-    def _configuration(self, call: Call, request: Request) -> Element:
+    def _configuration(self, request: Request) -> Element:
         bits = self._tenant.other_features
         for name in self._tenant.features:
             bits |= _BITS[name]
@@ -174,7 +181,7 @@ class ProvisioningService:
             )
         )
 
-    def _features(self, call: Call, request: Request) -> Element:
+    def _features(self, request: Request) -> Element:
         bits = operations.read_integer(company.read_call(request.body).get("dirsyncFeatures"))
         for name, bit in _BITS.items():
             self._tenant.set_feature(name, bool(bits & bit))
@@ -182,19 +189,28 @@ class ProvisioningService:
         return company.write_empty_result(request.operation)
 
 
-def _finalize(call: Call, request: Request) -> Element:
+def _read(call: Call) -> tuple[Request, list[CredentialItem]]:
+    given: Request | tuple[Request, list[CredentialItem]] | None = call.environ.get(DECODED)
+    if given is None:
+        return batch.decode_request(call.body)
+    if isinstance(given, Request):
+        return given, operations.read_credentials(given.body) if given.operation == CREDENTIALS else []
+    return given
+
+
+def _finalize(request: Request) -> Element:
     arguments = company.read_call(request.body)
     for name in ("totalExported", "successfulExportCount"):
         operations.read_integer(arguments.get(name))
     return company.write_empty_result(request.operation)
 
 
-def _capabilities(call: Call, request: Request) -> Element:
+def _capabilities(request: Request) -> Element:
     """What the real answer holds is not published; clients only need it to be one."""
     return company.write_value_result(request.operation, 0)
 
 
-def _credentials_config(call: Call, request: Request) -> Element:
+def _credentials_config(request: Request) -> Element:
     """Domain Services is off: no secrets for it are wanted. The misspelt name is the service's own."""
     root = element(SERVICE, f"{request.operation}Response")
     result = add(root, SERVICE, f"{request.operation}Result")
@@ -210,4 +226,4 @@ def _bad(status: int, text: str, tracking_id: UUID | None = None) -> Answer:
 
 
 def _answer(status: int, tree: Element) -> Answer:
-    return Answer(status, [("Content-Type", CONTENT_TYPE)], binary_xml.encode(tree, PREFIXES))
+    return Answer(status, _HEADERS, binary_xml.encode(tree, PREFIXES))

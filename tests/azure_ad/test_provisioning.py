@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import itertools
+from base64 import b64encode
 from dataclasses import replace
 from uuid import UUID
 
 import pytest
+import requests
+from freezegun import freeze_time
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from pwsync.errors import ServiceFault
-from pwsync.tenant import binary_xml, company, operations
+from pwsync.ports import TenantPort
+from pwsync.tenant import batch, binary_xml, company, operations
 from pwsync.tenant.messages import (
     CONTENT_TYPE,
     PREFIXES,
@@ -19,10 +24,14 @@ from pwsync.tenant.messages import (
     Redirected,
     SyncObject,
     element,
+    parse_request,
     parse_response,
     request_envelope,
 )
-from simulator.azure_ad.provisioning import FAULTS, ITEM_RESULTS, REGIONAL_URL, fault_response
+from pwsync.tenant.provisioning import ProvisioningService
+from pwsync.tenant.tokens import TokenSource
+from simulator.azure_ad.doubles import TenantDouble
+from simulator.azure_ad.provisioning import DECODED, FAULTS, ITEM_RESULTS, REGIONAL_URL, fault_response
 
 URL = "https://adminwebservice.microsoftonline.com/provisioningservice.svc"
 SCOPE = "https://graph.windows.net/.default"
@@ -137,9 +146,65 @@ class TestCredentials:
         assert [result.result for result in operations.read_credentials_result(read(answer))] == [2, 0]
         assert tenant.find_by_anchor("alice==").credential is None
 
+    def test_order_of_mixed_shapes(self, tenant, item, credentials):
+        """Items are applied in their order, those of an unusual shape too."""
+        anchors = [b64encode(bytes([number]) * 16).decode() for number in range(6)]
+        for number, anchor in enumerate(anchors):
+            tenant.apply_object(SyncObject(anchor, attributes={"userPrincipalName": f"u{number}@contoso.example"}))
+        ids = [tenant.find_by_anchor(anchor).id for anchor in anchors]
+        items = [
+            item("", GOOD, source_anchor=anchor, legacy="AAAA" if number in (2, 4) else None)
+            for number, anchor in enumerate(anchors)
+        ]
+        results = operations.read_credentials_result(read(credentials(*items)))
+        assert [result.source_anchor for result in results] == anchors
+        assert [write.user_id for write in tenant.writes] == ids
+
+    def test_read_before(self, tenant, export, item, post, access):
+        """A request that was read on its way is taken as it is, whole or with its items apart."""
+        export(tenant, "alice")
+        header = CallHeader("ProvisionCredentials", access, "1.1.380.0", TRACKING)
+        data = encode(request_envelope(header, operations.write_credentials([item("alice", GOOD)])))
+        for ready in (parse_request(binary_xml.decode(data)), batch.decode_request(data), None):
+            assert post(data, environ={DECODED: ready}).status == 200
+        assert len(tenant.writes) == 3
+
     def test_regional_endpoint(self, tenant, credentials):
         """The regional endpoint serves the same tenant."""
         assert credentials(url=REGIONAL_URL).status == 200
+
+
+class TestAgentsClient:
+    """The agent's own client against the service."""
+
+    @pytest.fixture
+    def service(self, tenant, application, clock):
+        with TenantDouble(application), freeze_time(clock()), requests.Session() as session:
+            port = TenantPort(session, tenant.tenant_id)
+            source = TokenSource(port, *tenant.sync_account(), clock)
+            identifiers = map(UUID, map("{:032x}".format, itertools.count(1)))
+            yield ProvisioningService(port, source.token, "1.1.380.0", lambda: next(identifiers), clock)
+
+    @pytest.mark.filterwarnings("ignore:This API has been deprecated:DeprecationWarning")
+    def test_whole_story(self, tenant, service, item):
+        """Configuration, objects, credentials and a ping, signed in by MSAL."""
+        assert service.company_configuration().tenant_id == tenant.tenant_id
+        attributes = {"userPrincipalName": "alice@contoso.example", "displayName": "alice", "accountEnabled": True}
+        assert service.send_objects([SyncObject("alice==", attributes=attributes)])[0].code == "Success"
+        service.finalize_export(1, 1)
+        results = service.send_credentials([item("alice", GOOD), item("nobody", GOOD)])
+        assert [result.result for result in results] == [0, 2]
+        service.ping()
+        assert tenant.last_ping is not None
+        assert tenant.sign_in("alice@contoso.example", GOOD).result == "ok"
+
+    @pytest.mark.filterwarnings("ignore:This API has been deprecated:DeprecationWarning")
+    def test_faults(self, tenant, service, item):
+        """Faults reach the agent with their numbers."""
+        service.set_features(0)
+        with pytest.raises(ServiceFault) as caught:
+            service.ping()
+        assert caught.value.code == 90
 
 
 class TestToken:
