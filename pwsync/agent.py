@@ -34,9 +34,9 @@ class SyncAgent:
 
     def __init__(self, ports: AgentPorts, connect: Connect = tenant_link.connect) -> None:
         self._ports = ports
-        self._connect = connect
         self._store = Store(ports.store)
         self._state = self._store.state
+        self._link = TenantLink(ports, self._state, connect)
         self._password_grid = Grid(PASSWORD_INTERVAL)
         self._object_grid = Grid(ports.settings.object_interval)
         self._process: Process | None = None
@@ -122,7 +122,7 @@ class SyncAgent:
         """Start the service: both cycles are due now. Connector passwords and preferred controllers are read here."""
         if self._process is not None:
             self._process.stopping = True
-        process = begin(self._ports, self._store, TenantLink(self._ports, self._state, self._connect))
+        process = begin(self._ports, self._store, self._link)
         self._process = process
         self._objects, self._passwords = ObjectCycle(process), PasswordCycle(process)
         now = self._ports.clock()

@@ -13,9 +13,8 @@ import requests
 from ldap3.core.exceptions import LDAPSocketOpenError, LDAPSocketReceiveError, LDAPStartTLSError
 
 from pwsync.errors import BinaryXmlError, ReplicationError
-from pwsync.tenant.binary_xml import decode
-from pwsync.tenant.messages import Request, parse_request
-from pwsync.tenant.operations import read_credentials
+from pwsync.tenant.batch import decode_request
+from pwsync.tenant.messages import CredentialItem, Request
 from simulator.azure_ad.provisioning import DECODED, ITEM_RESULTS, fault_response
 from simulator.azure_ad.wire import Answer
 from simulator.network import REDIRECTED, Wire
@@ -152,13 +151,12 @@ class CloudWire:
     def answer(self, environ: Mapping[str, Any]) -> Answer:
         """Carry one HTTPS call of the agent; raises what ``requests`` would."""
         body = environ["wsgi.input"].read()
-        on, request = classify(environ, body)
-        items = read_credentials(request.body) if request is not None and on == "cloud.set-passwords" else []
+        on, request, items = classify(environ, body)
         anchors = [item.source_anchor or "" for item in items]
         users = [self._world.handle_of_anchor(anchor) for anchor in anchors]
 
         def perform(results: Mapping[str, int]) -> Answer:
-            extra: dict[str, Any] = {"wsgi.input": BytesIO(body), DECODED: request}
+            extra: dict[str, Any] = {"wsgi.input": BytesIO(body), DECODED: None if request is None else (request, items)}
             if results:
                 pairs = zip(anchors, users, strict=True)
                 extra[ITEM_RESULTS] = {anchor: results[user] for anchor, user in pairs if user in results}
@@ -201,17 +199,16 @@ def failed_http(answer: Answer) -> tuple[str, float | None] | None:
     return f"HTTP {answer.status}", pause
 
 
-def classify(environ: Mapping[str, Any], body: bytes) -> tuple[str, Request | None]:
-    """Which wire a call of the agent is on, and the request inside if it is one of the provisioning service's."""
+def classify(environ: Mapping[str, Any], body: bytes) -> tuple[str, Request | None, list[CredentialItem]]:
+    """Which wire a call of the agent is on, and the provisioning service's request inside with its credentials."""
     if environ["HTTP_HOST"].startswith("login."):
-        return ("cloud.token" if environ["REQUEST_METHOD"] == "POST" else "discovery"), None
+        return ("cloud.token" if environ["REQUEST_METHOD"] == "POST" else "discovery"), None, []
     try:
-        request = parse_request(decode(body))
+        request, items = decode_request(body)
     except BinaryXmlError:
-        return "unreadable", None
+        return "unreadable", None, []
     if request.operation.startswith("ProvisionAzureADSyncObjects"):
-        return "cloud.set-objects", request
+        return "cloud.set-objects", request, items
     if request.operation != "ProvisionCredentials":
-        return "configuration", request
-    has_items = next((True for each in request.body.iter() if each.tag.endswith("}CredentialData")), False)
-    return ("cloud.set-passwords" if has_items else "cloud.ping"), request
+        return "configuration", request, items
+    return ("cloud.set-passwords" if items else "cloud.ping"), request, items

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from pwsync.ports import AgentFactory
 from pwsync.settings import Scope
 from simulator.active_directory.ldif import load_ldif
-from simulator.active_directory.population import population
+from simulator.active_directory.population import populate
 from simulator.active_directory.state import Domain, DomainPolicy, Forest
 from simulator.azure_ad.policy import CloudPolicy
 from simulator.profile import PROFILES, Profile
@@ -131,7 +131,7 @@ class Setup:
                 if password is not None:
                     world.passwords.learn(account.name, password)
         if self.given.population is not None:
-            population(next(world.domains), self.given.population.count, world.randomness)
+            populate(next(world.domains), self.given.population.count, world.randomness)
 
     def _user(self, domain: Domain, user: UserSpec) -> None:
         world, settled = self.world, self.given.sync == "settled"
