@@ -34,7 +34,6 @@ from simulator.scenario.kinds import (
     Upn,
     read_word,
 )
-from simulator.scenario.nodes import Scalar
 from simulator.scenario.values import bad
 
 POLICIES = ("DisablePasswordExpiration", "DisableStrongPassword")
@@ -394,14 +393,6 @@ class CloudSetFeature(Action):
     password_sync: Switch | None = None
     force_password_change_on_logon: Switch | None = None
     cloud_policy_for_synced_users: Switch | None = None
-
-    @model_validator(mode="before")
-    @classmethod
-    def _spread(cls, data: Any) -> Any:
-        """``{feature: NAME, state: on}`` says the same as ``{NAME: on}``."""
-        if isinstance(data, dict) and set(data) == {"feature", "state"} and isinstance(data["feature"], Scalar):
-            return {data["feature"].text: data["state"]}
-        return data
 
     @model_validator(mode="after")
     def _check(self) -> CloudSetFeature:

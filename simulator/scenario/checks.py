@@ -9,8 +9,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from simulator.scenario import names as known
+from simulator.scenario.building import mark
 from simulator.scenario.errors import suggest
-from simulator.scenario.nodes import Mapping, Node, Problem, Scalar
+from simulator.scenario.nodes import Mapping, Node, Problem, Scalar, Sequence
 from simulator.scenario.rules import INVARIANTS, RULES
 from simulator.scenario.timeline_checks import TimelineChecks
 
@@ -60,10 +61,10 @@ class Checks:
             if key.text not in INVARIANTS:
                 self.report(f'unknown invariant "{key.text}"', key, suggest(key.text, INVARIANTS))
         if root.get("explore") is None and not known.items(root.get("timeline")):
-            place = root.key("timeline") or Node(root.line, root.column, 1)
-            if root.get("timeline") is None:
+            timeline, place = root.get("timeline"), root.key("timeline") or mark(root, None)
+            if timeline is None:
                 self.report('missing key "timeline"', place, "expected a list of entries")
-            elif self.draft.node("timeline") is not place and not isinstance(root.get("timeline"), (Mapping, Scalar)):
+            elif isinstance(timeline, Sequence):
                 self.report("nothing happens in this scenario", place, "expected at least one entry, or explore")
 
     def given(self, folder: Path) -> None:

@@ -5,10 +5,10 @@ from __future__ import annotations
 import re
 from functools import partial
 
+from simulator.scenario.building import build, plain
 from simulator.scenario.errors import suggest
 from simulator.scenario.model import Row
 from simulator.scenario.nodes import Mapping, Node, Problem, Scalar, Sequence
-from simulator.scenario.reader import build, plain
 
 PLACEHOLDER = re.compile(r"\$([A-Za-z_][A-Za-z0-9_-]*)")
 

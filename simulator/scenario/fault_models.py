@@ -155,7 +155,10 @@ _KIND = number_or_word(KIND_WORDS, 300, 599, "an HTTP status or one of " + ", ".
 class ExploreFaults(Part):
     """Which faults a random run draws."""
 
-    on: Annotated[tuple[str, ...], listed(Kind(partial(read_choice, WIRES), "a wire", {"enum": [*WIRES]}), at_least=1)]
+    on: Annotated[
+        tuple[str, ...],
+        listed(Kind(partial(read_choice, WIRES), "a wire", {"enum": [*WIRES]}, many="wires"), at_least=1),
+    ]
     kinds: Annotated[tuple[int | str, ...], listed(_KIND, at_least=1)]
     count: Drawn = Range(0, 4)
 

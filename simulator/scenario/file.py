@@ -12,7 +12,7 @@ from simulator.scenario import checks, examples
 from simulator.scenario.base import place
 from simulator.scenario.errors import FileError, one_of
 from simulator.scenario.model import PROFILE_NAMES, Scenario, Step
-from simulator.scenario.nodes import Mapping, Node, Problem, Scalar, compose, split_lines
+from simulator.scenario.nodes import UNREADABLE, Mapping, Node, Problem, Scalar, compose, split_lines
 from simulator.scenario.reader import Draft, Read, read
 from simulator.scenario.result import Position
 
@@ -94,7 +94,7 @@ def load_text(text: str, path: Path, *, profile: str | None = None) -> Loaded:
     for row, tree in variants:
         draft = read(tree)
         draft.problems += checks.check(draft, path.parent)
-        problems += [each for each in draft.problems if not examples.is_placeholder(each.node)]
+        problems += [each for each in draft.problems if not _is_reported(each.node)]
         readings.append((row, draft))
     if problems:
         return Loaded(str(path), (), _errors(path, text, problems))
@@ -168,6 +168,11 @@ def _errors(path: Path, text: str, problems: Iterable[Problem]) -> tuple[FileErr
         if len(found) >= ERRORS_MAX:
             break
     return tuple(found)
+
+
+def _is_reported(node: Node) -> bool:
+    """Whether something was said about this node already: an alias, a key that is no word, a ``$key`` without value."""
+    return examples.is_placeholder(node) or (isinstance(node, Scalar) and node.style == UNREADABLE)
 
 
 def _failed(path: Path, message: str, hint: str = "") -> Loaded:

@@ -6,7 +6,7 @@ A model's argument is annotated with one, ``at: Annotated[timedelta, OFFSET]``; 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import partial
@@ -26,12 +26,16 @@ TEXT_SCHEMA: JsonSchema = {"type": ["string", "number", "boolean"]}
 
 @dataclass(frozen=True, eq=False)
 class Kind:
-    """A kind of value. ``expected`` completes "expected ..."; ``read`` raises pydantic's error for what is not one."""
+    """A kind of value.
+
+    expected: completes "expected ..."; many: "a list of ...". read: raises pydantic's error for anything else.
+    """
 
     read: Callable[..., Any]
     expected: str
     schema: Mapping[str, Any]
     with_context: bool = False
+    many: str = "values"
 
     def __get_pydantic_core_schema__(self, source: Any, handler: Any) -> core_schema.CoreSchema:
         if self.with_context:
@@ -82,17 +86,25 @@ def read_controller(value: object) -> str:
 def read_items(read: Callable[[object], Any], expected: str, value: object) -> tuple[Any, ...]:
     """A list; a single value stands for a list of one where ``value`` is a scalar of the file."""
     if isinstance(value, (list, tuple)):
-        return tuple(_item(read, index, item) for index, item in enumerate(value))
+        return tuple(_read_all(read, ((f"[{index}]", item) for index, item in enumerate(value))).values())
     if isinstance(value, Scalar) and not value.text and not value.quoted:
         raise bad("a value is missing", f"expected {expected}")
     raise bad(f"expected {expected}, found a {'single value' if isinstance(value, Scalar) else 'mapping'}")
 
 
-def _item(read: Callable[[object], Any], index: int, item: object) -> Any:
-    try:
-        return read(item)
-    except PydanticCustomError as error:
-        raise bad(error.message(), (error.context or {}).get("hint", ""), key=f"[{index}]") from None
+def _read_all(read: Callable[[object], Any], items: Iterable[tuple[str, object]]) -> dict[str, Any]:
+    """Read every item; the error of the first bad one carries those of the others, as ``more``."""
+    found: dict[str, Any] = {}
+    problems: list[tuple[str, str, str]] = []
+    for key, item in items:
+        try:
+            found[clean(key)] = read(item)
+        except PydanticCustomError as error:
+            problems.append((error.message(), (error.context or {}).get("hint", ""), key))
+    if problems:
+        problem, hint, key = problems[0]
+        raise bad(problem, hint, key=key, more=tuple(problems[1:]))
+    return found
 
 
 def read_items_or_word(read: Callable[[object], Any], word: str, expected: str, value: object) -> tuple[Any, ...]:
@@ -112,13 +124,7 @@ def read_pairs(read: Callable[[object], Any], expected: str, value: object) -> d
     if not isinstance(value, dict):
         found = "list" if isinstance(value, (list, tuple)) else "single value"
         raise bad(f"expected {expected}, found a {found}")
-    pairs = {}
-    for name, item in value.items():
-        try:
-            pairs[clean(name)] = read(item)
-        except PydanticCustomError as error:
-            raise bad(error.message(), (error.context or {}).get("hint", ""), key=name) from None
-    return pairs
+    return _read_all(read, value.items())
 
 
 def read_attribute(value: object) -> str | tuple[str, ...]:
@@ -151,23 +157,27 @@ def read_number_or_word(words: tuple[str, ...], numbers: tuple[int, int], what: 
 
 def number_or_word(words: tuple[str, ...], minimum: int, maximum: int, what: str) -> Kind:
     reader = partial(read_number_or_word, words, (minimum, maximum), what)
-    return Kind(
-        reader, what, {"anyOf": [{"type": "integer", "minimum": minimum, "maximum": maximum}, {"enum": [*words]}]}
-    )
+    schema = {"anyOf": [{"type": "integer", "minimum": minimum, "maximum": maximum}, {"enum": [*words]}]}
+    return Kind(reader, what, schema, many="numbers and words")
+
+
+def between(minimum: int, maximum: int) -> str:
+    """What a whole number is, in words; a limit that nobody meets is not named."""
+    return f"a whole number from {minimum} to {maximum}" if maximum < 1_000_000 else f"a whole number from {minimum} on"
 
 
 def whole(minimum: int, maximum: int) -> Kind:
     schema = {"type": "integer", "minimum": minimum, "maximum": maximum}
     reader = partial(values.read_whole, minimum=minimum, maximum=maximum)
-    return Kind(reader, f"a whole number from {minimum} to {maximum}", schema)
+    return Kind(reader, between(minimum, maximum), schema)
 
 
-def pattern(expression: str, what: str, hint: str) -> Kind:
-    return Kind(partial(read_pattern, re.compile(expression), what, hint), what, TEXT_SCHEMA)
+def pattern(expression: str, what: str, hint: str, many: str) -> Kind:
+    return Kind(partial(read_pattern, re.compile(expression), what, hint), what, TEXT_SCHEMA, many=many)
 
 
 def listed(kind: Kind, *, at_least: int = 0) -> Kind:
-    expected = f"a list of {plural(kind.expected)}"
+    expected = f"a list of {kind.many}"
     schema: JsonSchema = {"type": "array", "items": dict(kind.schema)}
     reader: Callable[[object], Any] = partial(read_items, kind.read, expected)
     if at_least:
@@ -183,11 +193,6 @@ def _filled(read: Callable[[object], tuple[Any, ...]], expected: str, value: obj
     return found
 
 
-def plural(expected: str) -> str:
-    """``a name`` as ``names``."""
-    return expected.removeprefix("an ").removeprefix("a ") + "s"
-
-
 _UNITS = r"([0-9]+d)?([0-9]+h)?([0-9]+m)?([0-9]+s)?([0-9]+ms)?"
 _HANDLE = r"""[^\s"/\\\[\]:;|=,+*?<>@]{1,64}"""
 _DN = r"(?i:(?:OU|CN|DC)=[^,=]+)(?:,\s*(?i:(?:OU|CN|DC)=[^,=]+))*"
@@ -199,8 +204,8 @@ TIME_SCHEMA: JsonSchema = {"type": "string", "format": "date-time"}
 
 TEXT = Kind(values.read_text, "a text", TEXT_SCHEMA)
 RAW = Kind(values.read_raw, "a text", TEXT_SCHEMA)
-NAME = Kind(read_word, "a name", TEXT_SCHEMA)
-PASSWORD = Kind(values.read_password, "a password in quotes", {"type": "string"})
+NAME = Kind(read_word, "a name", TEXT_SCHEMA, many="names")
+PASSWORD = Kind(values.read_password, "a password in quotes", {"type": "string"}, many="passwords in quotes")
 FLAG = Kind(values.read_flag, "true or false", {"type": "boolean"})
 SWITCH = Kind(values.read_switch, "on or off", {"enum": ["on", "off", True, False]})
 OFFSET = Kind(values.read_offset, "an offset such as +2m", OFFSET_SCHEMA)
@@ -216,13 +221,19 @@ RANGE = Kind(
     "a range such as 1..6",
     {"anyOf": [{"type": "integer", "minimum": 0}, {"type": "string", "pattern": r"^[0-9]+\.\.[0-9]+$"}]},
 )
-HANDLE = pattern(_HANDLE, "a user's name", 'a name of at most 64 characters without blanks and "/\\[]:;|=,+*?<>@')
-DNS_NAME = pattern(r"(?i:[a-z0-9_-]{1,63}(?:[.][a-z0-9_-]{1,63})*)", "a domain's name", "such as contoso.example")
-CONTROLLER = pattern(r"(?i:[a-z0-9-]{1,63})", "a controller's name", "such as dc1")
-ANY_CONTROLLER = Kind(read_controller, "a controller's name", TEXT_SCHEMA)
-TAG = pattern(r"[A-Za-z0-9][\w.-]{0,63}", "a tag", "letters, digits, - and .")
-OU = pattern(_DN, "an OU", 'such as OU=People, or "OU=Berlin,OU=People"')
-UPN = pattern(r"[^\s@]{1,64}@[^\s@]{1,255}", "a user principal name", "such as alice@contoso.example")
+HANDLE = pattern(
+    _HANDLE, "a user's name", 'a name of at most 64 characters without blanks and "/\\[]:;|=,+*?<>@', "users"
+)
+DNS_NAME = pattern(
+    r"(?i:[a-z0-9_-]{1,63}(?:[.][a-z0-9_-]{1,63})*)", "a domain's name", "such as contoso.example", "domains"
+)
+CONTROLLER = pattern(r"(?i:[a-z0-9-]{1,63})", "a controller's name", "such as dc1", "controllers")
+ANY_CONTROLLER = Kind(read_controller, "a controller's name", TEXT_SCHEMA, many="controllers")
+TAG = pattern(r"[A-Za-z0-9][\w.-]{0,63}", "a tag", "letters, digits, - and .", "tags")
+OU = pattern(_DN, "an OU", 'such as OU=People, or "OU=Berlin,OU=People"', "OUs")
+UPN = pattern(
+    r"[^\s@]{1,64}@[^\s@]{1,255}", "a user principal name", "such as alice@contoso.example", "user principal names"
+)
 
 ExpiresAt = Annotated[
     timedelta | values.Never,

@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 DEPTH_MAX = 50
 """Deepest nesting of mappings and lists; the format itself needs 10."""
 
+UNREADABLE = "*"
+"""The style of a node that stands for something already reported; nothing more is said about it."""
+
 _LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _LINE_END = re.compile(r"\r\n|\r|\n")
 _CONTROL = re.compile(r"[^\t\n\r\x20-\x7e\xa0-\u2027\u202a-\ud7ff\ue000-\ufefe\uff00-\ufffd\U00010000-\U0010ffff]")
@@ -141,7 +144,7 @@ class _Composer:
             self._end()
         elif kind is yaml.AliasEvent:
             self._complain("a scenario has no aliases", event, "write the value out")
-            self._add(Scalar(*_span(event), "", ""))
+            self._add(Scalar(*_span(event), "", UNREADABLE))
         elif kind is yaml.DocumentStartEvent:
             return self._document(event)
         return True
@@ -186,7 +189,7 @@ class _Composer:
     def _as_key(self, node: Node) -> Scalar:
         if not isinstance(node, Scalar):
             self.problems.append(Problem("a key must be a word", node))
-            node = Scalar(node.line, node.column, node.length, f"\0{len(self.problems)}")
+            node = Scalar(node.line, node.column, node.length, f"\0{len(self.problems)}", UNREADABLE)
         first = self._keys[-1].setdefault(node.text, node)
         if first is not node:
             message = f'the key "{node.text}" is here twice'

@@ -89,6 +89,7 @@ class TimelineChecks:
                 read, tolerated=reason == "no-such-user", space="directory" if read.name.startswith("ad.") else ""
             )
         if read.part is None:
+            self._unread(read)
             return
         self._places(read)
         self._since(read, step)
@@ -111,6 +112,7 @@ class TimelineChecks:
 
     def _expectation(self, read: Read, step: ReadStep) -> None:
         if read.part is None:
+            self._unread(read)
             return
         part = read.part
         absent = getattr(part, "result", None) in NO_SUCH_USER or getattr(part, "exists", None) is False
@@ -130,6 +132,13 @@ class TimelineChecks:
             if isinstance(listed, tuple) and read.name != "cloud.history":
                 for name, node in zip(listed, known.items(_node(read, key)), strict=False):
                     self._user(name, node, "")
+
+    def _unread(self, read: Read) -> None:
+        """An action or expectation with another error still names a user that exists."""
+        node = known.user_node(read)
+        says_absent = any(_node(read, key) is not read.key for key in ("exists", "result"))
+        if node is not None and read.name not in known.CREATORS and not says_absent:
+            self._user(node.text, node, "")
 
     def _user(self, name: str, node: Node, space: str) -> None:
         if name in (self.names.directory if space else self.names.users):

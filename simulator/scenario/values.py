@@ -63,9 +63,14 @@ class Range:
         return f"{self.minimum}..{self.maximum}"
 
 
-def bad(problem: str, hint: str = "", *, key: str = "") -> PydanticCustomError:
-    """The error of a value that can't be read; ``key`` names the argument to mark where it is not the value itself."""
-    return PydanticCustomError("value", "{problem}", {"problem": problem, "hint": hint, "key": key})
+def bad(
+    problem: str, hint: str = "", *, key: str = "", more: tuple[tuple[str, str, str], ...] = ()
+) -> PydanticCustomError:
+    """The error of a value that can't be read.
+
+    key: the argument to mark where it is not the value itself. more: further errors as (problem, hint, key).
+    """
+    return PydanticCustomError("value", "{problem}", {"problem": problem, "hint": hint, "key": key, "more": more})
 
 
 def parse_duration(text: str) -> timedelta:
@@ -171,7 +176,7 @@ def read_whole(value: object, minimum: int, maximum: int) -> int:
     else:
         text = plain(value, "a whole number")
         if not _WHOLE.fullmatch(text):
-            raise bad(f'"{text}" is not a whole number')
+            raise bad(f'"{text}" is not a whole number', "digits alone, such as 12")
         number = int(text)
     if not minimum <= number <= maximum:
         raise bad(f"{number} is out of range", f"expected a number from {minimum} to {maximum}")
