@@ -20,8 +20,9 @@ from __future__ import annotations
 
 import hashlib
 from base64 import b64encode
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
+from operator import itemgetter
 from random import Random
 from typing import Any, Final, NamedTuple
 from uuid import UUID
@@ -212,42 +213,50 @@ class ReplicationClient:
         objects = [self._object(raw) for raw in _get(answer, "objects", list)]
         return ReplicationPage(objects, _get(answer, "cookie", bytes), _get(answer, "more", bool))
 
-    def _object(self, raw: Mapping[str, Any]) -> ReplicatedObject:
+    def _object(self, raw: Any) -> ReplicatedObject:
+        guid, dn, sid, deleted, entries = _OBJECT.read(raw)
         attributes = {}
-        for entry in _get(raw, "attributes", list):
+        for entry in entries:
             attribute = self._attribute(entry)
             attributes[attribute.name] = attribute
-        sid = _get(raw, "sid", bytes)
-        return ReplicatedObject(
-            _uuid(_get(raw, "guid", bytes)),
-            _get(raw, "dn", str),
-            _rid(sid),
-            sid,
-            _get(raw, "deleted", bool),
-            attributes,
-        )
+        return ReplicatedObject(_uuid(guid), dn, _rid(sid), sid, deleted, attributes)
 
-    def _attribute(self, raw: Mapping[str, Any]) -> ReplicatedAttribute:
-        changed = _get(raw, "changed", int)
+    def _attribute(self, raw: Any) -> ReplicatedAttribute:
+        name, values, version, changed, invocation, originating_usn, local_usn = _ATTRIBUTE.read(raw)
         if not 0 <= changed <= _CHANGED_MAX:
             raise _garbled("an attribute was changed at no date")
-        values = tuple(_get(raw, "values", list))
         for value in values:
             if type(value) is not bytes:
                 raise _garbled("an attribute's value is not bytes")
-        invocation = _get(raw, "invocation", bytes)
         identifier = self._invocations.get(invocation)
         if identifier is None:
             identifier = self._invocations[invocation] = _uuid(invocation)
-        return ReplicatedAttribute(
-            _get(raw, "name", str),
-            values,
-            _get(raw, "version", int),
-            changed,
-            identifier,
-            _get(raw, "originating_usn", int),
-            _get(raw, "local_usn", int),
-        )
+        return ReplicatedAttribute(name, tuple(values), version, changed, identifier, originating_usn, local_usn)
+
+
+class _Shape:
+    """Fields of a message, each exactly of its type: read at once, because a page has thousands."""
+
+    def __init__(self, **kinds: type[Any]) -> None:
+        self._kinds = kinds
+        self._types = list(kinds.values())
+        self._get = itemgetter(*kinds)
+
+    def read(self, message: Any) -> tuple[Any, ...]:
+        """The fields' values, in order. Raises ReplicationError 1728."""
+        try:
+            found: tuple[Any, ...] = self._get(message)
+        except (KeyError, TypeError, IndexError):
+            found = ()
+        if list(map(type, found)) == self._types:
+            return found
+        return tuple(_get(message, key, kind) for key, kind in self._kinds.items())
+
+
+_OBJECT = _Shape(guid=bytes, dn=str, sid=bytes, deleted=bool, attributes=list)
+_ATTRIBUTE = _Shape(
+    name=str, values=list, version=int, changed=int, invocation=bytes, originating_usn=int, local_usn=int
+)
 
 
 def _get(message: Any, key: str, kind: type[Any]) -> Any:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from base64 import b64encode
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta, timezone
 from uuid import UUID
@@ -37,7 +38,7 @@ ID = UUID("0f8fad5b-d9cb-469f-a165-70867728950e")
 BODY = f"{{{SERVICE}}}ProvisionCredentials"
 HEADER = CallHeader("ProvisionCredentials", "token", "1.1.380.0", ID, to="https://service.example/x.svc")
 TEXTS = st.text(st.characters(codec="utf-8"), max_size=30)
-ANCHORS = st.binary(min_size=16, max_size=16).map(lambda raw: operations.b64encode(raw).decode())
+ANCHORS = st.binary(min_size=16, max_size=16).map(lambda raw: b64encode(raw).decode())
 CREDENTIALS = st.builds(
     lambda salt, key: f"v1;PPH1_MD4,{salt.hex()},1000,{key.hex()};",
     st.binary(min_size=10, max_size=10),
