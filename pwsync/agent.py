@@ -186,13 +186,18 @@ class SyncAgent:
         state = self._state.passwords.get(source_anchor)
         return "none" if state is None else state.status
 
-    def idle_until(self) -> datetime | None:
-        """Until when no password cycle can do anything but read, provided that no password changes in the directory.
+    # --- idle time, for a simulation that skips it
 
-        None if the next one may do more: something is pending or due to be read, a domain fails, or Retry-After holds.
+    def idle_until(self) -> datetime | None:
+        """Until when no cycle can do anything but read, provided that the directory does not change.
+
+        None if the next one may do more: something is pending or due to be read or exported, a domain fails, or
+        Retry-After holds. At that time a ping or an object cycle is due, which :meth:`assume_idle` takes as run.
         """
-        passwords = self._passwords
-        if passwords is None or self._busy or not passwords.quiet:
+        passwords, objects = self._passwords, self._objects
+        if passwords is None or objects is None or self._busy or self._state.touched:
+            return None
+        if not passwords.quiet or not objects.quiet:
             return None
         ends = [grid.next for grid, on in self._grids()[:1] if on and grid.next is not None]
         if not self._ports.settings.staging:
@@ -202,6 +207,27 @@ class SyncAgent:
     def skip_to(self, when: datetime) -> None:
         """Take the password cycles that are due before ``when`` as run."""
         self._password_grid.skip_to(when)
+
+    def assume_idle(self, made: Callable[[str], None]) -> None:
+        """Take what is due now as run, knowing that it reads nothing new and that its calls succeed.
+
+        Events are written and timers move as they would. ``made`` is told of every call that the tenant would have had.
+        Before the next real cycle :meth:`make_good` is owed.
+        """
+        now = self._ports.clock()
+        (object_grid, objects_on), (password_grid, passwords_on) = self._grids()
+        if objects_on and object_grid.due(now) and self._passwords is not None:
+            self._ports.run_history("object")
+            self._passwords.look_again()
+            object_grid.passed(now)
+        if passwords_on and password_grid.due(now) and self._passwords is not None:
+            self._ports.run_history("password")
+            self._passwords.assume_idle(made)
+            password_grid.passed(now)
+
+    def make_good(self) -> None:
+        """Have what :meth:`assume_idle` only assumed: an access token. Raises TenantError."""
+        self._link.make_good()
 
     # --- inside
 

@@ -4,12 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from datetime import datetime, timedelta
+from typing import Protocol
 
 from pwsync.errors import TenantError
 from pwsync.failures import tenant_chain
 from pwsync.process import Process
 
 HEARTBEAT = timedelta(minutes=30)
+
+
+class Calls(Protocol):
+    """How a ping reaches the tenant: with a valid token."""
+
+    def prepare(self) -> None: ...
+
+    def ping(self) -> None: ...
 
 
 class Heartbeat:
@@ -28,22 +37,25 @@ class Heartbeat:
     def next(self) -> datetime:
         return self._last + HEARTBEAT
 
-    def beat(self, connectors: Iterable[str]) -> None:
-        """Ping if it is time, once for each connector (GUID). A ping that fails is not repeated before its time."""
+    def beat(self, connectors: Iterable[str], calls: Calls | None = None) -> None:
+        """Ping if it is time, once for each connector (GUID). A ping that fails is not repeated before its time.
+
+        ``calls`` makes the calls; the process's link to the tenant if left out.
+        """
         if self._clock() < self.next:
             return
         for connector in connectors:
             if not self._process.may_send:
                 return
             self._last = self._clock()
-            self._ping(connector)
+            self._ping(connector, calls or self._process.link)
 
-    def _ping(self, connector: str) -> None:
+    def _ping(self, connector: str, calls: Calls) -> None:
         log, texts = self._process.ports.event_log, self._process.texts
         log(texts.ping_start(self._clock(), connector))
         try:
-            self._process.link.prepare()
-            self._process.link.ping()
+            calls.prepare()
+            calls.ping()
         except TenantError as error:
             log(texts.ping_failed(self._clock(), connector, tenant_chain(error)))
             if error.retry_after is not None:

@@ -42,10 +42,11 @@ class ObjectCycle:
         self._ports = process.ports
         self._state = process.state
         self._changed = False
+        self._failing = False
 
     def run(self, *, initial: bool = False) -> None:
         """One cycle. ``initial`` imports everything again and exports all of it."""
-        self._changed = False
+        self._changed = self._failing = False
         for connector in self._ports.settings.connectors:
             if self._process.stopping:
                 return
@@ -57,6 +58,11 @@ class ObjectCycle:
             self._export()
         except StoreError as error:
             self._ports.event_log(event_log.object_state_not_stored(self._ports.clock(), str(error)))
+
+    @property
+    def quiet(self) -> bool:
+        """Is there nothing that a cycle could do but import?"""
+        return not self._state.outbound and not self._failing and self._scope_text() == self._state.settings.get(_SCOPE)
 
     # --- import
 
@@ -98,6 +104,7 @@ class ObjectCycle:
         return [*ATTRIBUTES, *sorted(name for name in wanted if name.lower() not in standard)]
 
     def _failed(self, connector: Connector, domain: DomainState, error: DirectoryError) -> None:
+        self._failing = True
         now, name = self._ports.clock(), connector.domain
         if error.credentials:
             self._ports.event_log(event_log.credentials_invalid(now, name, str(error)))
@@ -188,8 +195,7 @@ class ObjectCycle:
 
     def _follow_scope(self) -> None:
         """Look at every object again if an administrator has changed the scope since the last cycle."""
-        limits = self._ports.settings.scope
-        text = json.dumps([limits.ous, limits.exclude_ous, dict(limits.exclude_attribute)])
+        limits, text = self._ports.settings.scope, self._scope_text()
         known = self._state.settings.get(_SCOPE)
         if text == known:
             return
@@ -201,6 +207,10 @@ class ObjectCycle:
             if record.left_out != scope.DELETED:
                 self._judge(self._state.domain(record.domain), record, self._attributes_of(record), limits)
                 self._state.touch_object(record)
+
+    def _scope_text(self) -> str:
+        limits = self._ports.settings.scope
+        return json.dumps([limits.ous, limits.exclude_ous, dict(limits.exclude_attribute)])
 
     def _attributes_of(self, record: ObjectState) -> dict[str, list[str]]:
         return self._process.store.attributes(record.anchor)

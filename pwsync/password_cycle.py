@@ -13,7 +13,7 @@ and the next one reads the pending users' newest hashes from the directory. Hash
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import closing
 from datetime import datetime
 
@@ -85,6 +85,13 @@ class PasswordCycle:
         return not (self._state.waiting or self._reader.failing or self._link.held) and all(
             domain.imported and not domain.full for _, domain in self._domains()
         )
+
+    def assume_idle(self, made: Callable[[str], None]) -> None:
+        """Take one cycle as run in which nothing was to be read or sent: only the heartbeat is left of it."""
+        ready = [connector for connector, domain in self._domains() if domain.imported]
+        calls = self._process.link.assumed(made)
+        if ready and self._process.may_send:
+            self._heartbeat.beat(dict.fromkeys(connector.identifier for connector in ready), calls)
 
     @property
     def next_beat(self) -> datetime:

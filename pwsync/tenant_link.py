@@ -30,11 +30,17 @@ class Service(Protocol):
 
     def company_configuration(self) -> CompanyConfiguration: ...
 
+    def assume_ping(self) -> None: ...
+
 
 class Tokens(Protocol):
     """Where access tokens come from, as :class:`pwsync.tenant.tokens.TokenSource` offers it."""
 
     def token(self) -> str: ...
+
+    def assume(self) -> bool: ...
+
+    def make_good(self) -> None: ...
 
 
 Connect = Callable[[AgentPorts], tuple[Tokens, Service]]
@@ -52,6 +58,29 @@ def connect(ports: AgentPorts) -> tuple[Tokens, Service]:
         return UUID(bytes=draw.randbytes(16), version=4)
 
     return tokens, ProvisioningService(ports.tenant, tokens.token, settings.build.number, identifier, ports.clock)
+
+
+class AssumedCalls:
+    """Calls to the tenant that are taken as made and answered well; ``made`` is told of each (``cloud.token``, ...).
+
+    For a simulation that skips an idle hour: what the calls would have changed here is changed, and nothing crosses a
+    wire. The caller knows that they would have succeeded.
+    """
+
+    def __init__(self, tokens: Tokens, service: Service, made: Callable[[str], None]) -> None:
+        self._tokens = tokens
+        self._service = service
+        self._made = made
+
+    def prepare(self) -> None:
+        """As :meth:`TenantLink.prepare`."""
+        if self._tokens.assume():
+            self._made("cloud.token")
+
+    def ping(self) -> None:
+        """As :meth:`TenantLink.ping`."""
+        self._service.assume_ping()
+        self._made("cloud.ping")
 
 
 class TenantLink:
@@ -88,6 +117,14 @@ class TenantLink:
     def ping(self) -> None:
         """The heartbeat."""
         self._call(self._service.ping)
+
+    def make_good(self) -> None:
+        """Have the token that was only assumed: see :class:`AssumedCalls`."""
+        self._call(self._tokens.make_good)
+
+    def assumed(self, made: Callable[[str], None]) -> AssumedCalls:
+        """Calls of this link that are taken as made, because it is known that they would succeed."""
+        return AssumedCalls(self._tokens, self._service, made)
 
     def takes_forced_change(self) -> bool:
         """Is the tenant's feature on that lets must-change passwords be synchronized?"""

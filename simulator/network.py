@@ -7,7 +7,8 @@ perform and how a broken connection looks to their client; this module knows non
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, Generic, Protocol, TypeVar
@@ -136,13 +137,28 @@ class Network:
         self.faults = [ArmedFault(rule, index) for index, rule in enumerate(faults)]
         self.attempts: list[Attempt] = []
         self.down: set[str] = set()
-        self.closed: Callable[[Attempt], None] = lambda attempt: None
+        self.watchers: list[Callable[[Attempt], None]] = []
         self._counting = False
 
     def begin(self) -> None:
         """Count, record and break from now on; what came before is forgotten."""
         self.attempts.clear()
         self._counting = True
+
+    def assume(self, on: str) -> None:
+        """Record an attempt that is taken as made, and that succeeded."""
+        attempt = Attempt(len(self.attempts) + 1, on, self._clock())
+        self.attempts.append(attempt)
+        self._close(attempt, OK, "", None)
+
+    @contextmanager
+    def off_record(self) -> Iterator[None]:
+        """Calls in this block are not counted, not traced, and meet no fault."""
+        counting, self._counting = self._counting, False
+        try:
+            yield
+        finally:
+            self._counting = counting
 
     def unfired(self) -> list[ArmedFault]:
         """Rules that took no attempt."""
@@ -151,7 +167,9 @@ class Network:
     def quiet(self) -> bool:
         """Whether no fault can fire any more and every link is up, so that calls go through at once."""
         offset = self._trace.offset()
-        return not self.down and not any(fault.may_fire(offset) for fault in self.faults)
+        if self.down or any(self._latency.values()):
+            return False
+        return not any(fault.may_fire(offset) for fault in self.faults)
 
     def link_is_up(self, attempt: Attempt) -> bool:
         """Whether the link that this attempt needs is up."""
@@ -271,7 +289,8 @@ class Network:
             outcome, detail = FAILED, attempt.detail
         attempt.outcome = outcome
         attempt.detail = detail
-        self.closed(attempt)
+        for watch in self.watchers:
+            watch(attempt)
         if fault is None and outcome == OK and not attempt.on.startswith("cloud."):
             return
         where = f" {attempt.controller}.{attempt.domain}" if attempt.controller else ""

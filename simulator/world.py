@@ -28,6 +28,7 @@ from simulator.azure_ad.http import TenantApplication
 from simulator.azure_ad.state import CloudPolicy, CloudUser, PasswordWrite, Tenant
 from simulator.clock import Clock
 from simulator.host import AgentHost
+from simulator.idle import IdleTime
 from simulator.memory_store import MemoryStore
 from simulator.network import Network, Wire
 from simulator.passwords import Passwords
@@ -105,7 +106,8 @@ class World:
         self.grid_starts: list[datetime] = []
         self.crashes: list[datetime] = []
         self.sync_off: set[str | None] = set()
-        self.idle_skipping = True
+        self.idle = IdleTime(self)
+        self.network.watchers.append(self.idle.note)
         self.orders: list[tuple[datetime, str | None]] = []
         self.after_instant: Callable[[], None] = lambda: None
         self._settings: Settings | None = None
@@ -263,7 +265,11 @@ class World:
 
     def _cycle_started(self, kind: str) -> None:
         if self._counting:
-            self.cycles.append(CycleStart(kind, self.clock(), len(self.network.attempts)))
+            self.note_cycle(kind, self.clock())
+
+    def note_cycle(self, kind: str, started: datetime) -> None:
+        """A cycle of the agent has begun, or was passed by."""
+        self.cycles.append(CycleStart(kind, started, len(self.network.attempts)))
 
     def _agent_began(self) -> None:
         self.grid_starts.append(self.clock())
@@ -372,13 +378,13 @@ class World:
         """The agent waits for a call: whatever else is due in the world happens meanwhile."""
         until = self.clock() + pause
         self._turn((until, Rank.CYCLE), judge=False)
-        self._move_to(until)
+        self.move_to(until)
         self.host.check_alive()
 
     def run_until(self, when: datetime) -> None:
         """Let everything happen that is due up to and including ``when``."""
         self._turn((when, Rank.END), judge=True)
-        self._move_to(when)
+        self.move_to(when)
 
     def _turn(self, limit: Key, *, judge: bool) -> None:
         while True:
@@ -388,10 +394,12 @@ class World:
                 self.after_instant()
             if over or key is None:
                 return
-            self._move_to(key[0])
             if key[1] == Rank.CYCLE:
-                self.host.run_due()
+                if not self.idle.pass_by(key, limit):
+                    self.move_to(key[0])
+                    self.host.run_due()
             else:
+                self.move_to(key[0])
                 self.queue.pop()()
 
     def _next_key(self) -> Key | None:
@@ -402,7 +410,8 @@ class World:
         cycle = (max(due, self.clock()), int(Rank.CYCLE))
         return cycle if head is None or cycle < head else head
 
-    def _move_to(self, when: datetime) -> None:
+    def move_to(self, when: datetime) -> None:
+        """Move the clock, for the world and for every library in this process; what is due is not run."""
         if when > self.clock():
             self.clock.move_to(when)
             if self._freezer is not None:

@@ -7,20 +7,12 @@ from collections.abc import Iterable
 from datetime import datetime
 from uuid import UUID
 
-from simulator.active_directory.state import RIGHTS, Domain
 from simulator.invariants.base import Invariant, Violation
 from simulator.network import OK
+from simulator.world_facts import readable
 
 CYCLES = 3
 """Password cycles after the next object cycle by which everything must have arrived."""
-
-
-def holds_back(domain: Domain) -> bool:
-    """Whether rights or controllers of a domain keep the agent from reading it."""
-    account = domain.connector_account()[0]
-    states = {controller.state for controller in domain.controllers.values()}
-    rights = domain.rights_of(domain.find(account).entry)
-    return states != {"up"} or rights != frozenset(RIGHTS)
 
 
 class Converges(Invariant):
@@ -74,7 +66,7 @@ class Converges(Invariant):
             or bool(world.sync_off)
             or "password-sync" not in world.tenant.features
             or (self._retry_until is not None and now < self._retry_until)
-            or any(holds_back(domain) for domain in world.domains)
+            or not all(readable(domain) for domain in world.domains)
         )
 
     def _due(self, guid: UUID) -> bool:

@@ -84,7 +84,7 @@ class Ledger:
         for guid, version in list(self._newest()):
             if self._account(guid) is not None and self._is_temporary(guid) and guid in self.unsettled:
                 self.temporary[guid] = version
-        self.world.network.closed = self._closed
+        self.world.network.watchers.append(self._closed)
 
     def guid_of(self, anchor: str) -> UUID | None:
         """The directory object that a source anchor belongs to."""

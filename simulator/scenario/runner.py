@@ -99,7 +99,7 @@ class Run:
     def run(self) -> None:
         """Run to the end (or to ``--to``); failures are left in :attr:`failures`."""
         world, limit = self.world, self.options.to
-        world.idle_skipping = not self.options.every_cycle
+        world.idle.skipping = not self.options.every_cycle
         with world.frozen():
             Setup(world, self.case).run()
             self.checks.begin()

@@ -123,7 +123,7 @@ def delta_time(count: int, rounds: int) -> float:
             for number in range(10):
                 domain.reset_password(f"named{number}", f"Spring-{turn:04d}!")
             world.run_until(START + timedelta(minutes=2 * turn + 1))
-            world._move_to(START + timedelta(minutes=2 * turn + 2))
+            world.move_to(START + timedelta(minutes=2 * turn + 2))
             if (turn + 1) % 15 == 0:
                 world.host.run_due()  # the object cycle is due as well
                 continue
@@ -168,7 +168,7 @@ def idle(entries: int) -> Row:
         world.host.run_due()
         agent = world.host.agent
         for turn in range(14):
-            world._move_to(START + timedelta(minutes=2 * turn + 2))
+            world.move_to(START + timedelta(minutes=2 * turn + 2))
             began = now()
             agent.run_due()
             times.append(now() - began)

@@ -1,0 +1,96 @@
+"""Idle time: cycles in which nothing can happen are passed by, and leave the trace that they would have left.
+
+A cycle is passed by only if the agent says that nothing is pending, nothing failing and no pause in force, if the
+directory has not changed since it was last read, and if no fault can fire any more, no link is down and no call takes
+time. An agent that can't say so (it has no ``idle_until``) runs every cycle.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+from pwsync.settings import PASSWORD_INTERVAL
+from simulator.active_directory.state import Domain
+from simulator.world_facts import readable
+from simulator.network import OK, Attempt
+from simulator.queue import Key, Rank
+
+if TYPE_CHECKING:
+    from simulator.world import World
+
+
+class IdleTime:
+    """Passes by the idle cycles of one world. ``skipping`` False runs them all."""
+
+    def __init__(self, world: World) -> None:
+        self._world = world
+        self.skipping = False
+        self._read: dict[str, int] = {}
+        self._imported: dict[str, int] = {}
+        self._owed = False
+
+    def note(self, attempt: Attempt) -> None:
+        """Remember up to where the agent has read a domain."""
+        if attempt.domain is None or attempt.outcome != OK:
+            return
+        version = self._world.domain(attempt.domain).version
+        if attempt.on == "directory.read-passwords":
+            self._read[attempt.domain] = version
+        elif attempt.on == "directory.search":
+            self._imported[attempt.domain] = version
+
+    def pass_by(self, key: Key, limit: Key) -> bool:
+        """Pass by the idle cycles from ``key`` on, up to ``limit``; False if the cycle at ``key`` is not an idle one."""
+        until = self._idle_until() if self.skipping else None
+        if until is None:
+            self._make_good()
+            return False
+        world = self._world
+        head = world.queue.head()
+        end = min(key for key in (limit, head, (until, int(Rank.CYCLE))) if key is not None)
+        when = key[0]
+        while (when, int(Rank.CYCLE)) < end:
+            world.note_cycle("password", when)
+            when += PASSWORD_INTERVAL
+        if when > key[0]:
+            agent: Any = world.host.agent
+            agent.skip_to(when)
+            world.move_to(when - PASSWORD_INTERVAL)
+            return True
+        world.move_to(when)
+        self._assume(world.host.agent)
+        return True
+
+    def _assume(self, agent: Any) -> None:
+        self._owed = True
+        agent.assume_idle(self._made)
+
+    def _made(self, on: str) -> None:
+        self._world.network.assume(on)
+        if on == "cloud.ping":
+            self._world.tenant.contact(ping=True)
+
+    def _make_good(self) -> None:
+        if self._owed:
+            self._owed = False
+            agent: Any = self._world.host.agent
+            with self._world.network.off_record():
+                agent.make_good()
+
+    def _idle_until(self) -> datetime | None:
+        world = self._world
+        agent = world.host.agent
+        idle_until = getattr(agent, "idle_until", None)
+        if idle_until is None or not world.network.quiet() or "password-sync" not in world.tenant.features:
+            return None
+        if not all(self._unchanged(domain) for domain in world.domains):
+            return None
+        found: datetime | None = idle_until()
+        return found
+
+    def _unchanged(self, domain: Domain) -> bool:
+        version = domain.version
+        if self._read.get(domain.name) != version or self._imported.get(domain.name) != version:
+            return False
+        return readable(domain)
