@@ -67,27 +67,30 @@ class _Changes:
         named = [schema.ATTRIBUTES[name] for name in asked if name in schema.ATTRIBUTES]
         self._attributes = [each for each in named if not each.local and not each.constructed]
         self._head = [schema.ATTRIBUTES[key] for key in ALWAYS]
-        self._named_head = {attribute.key for attribute in self._attributes}
 
     def read(self, entry: Entry, cookie: Cookie) -> Values | None:
         """The changed attributes; None if nothing of interest changed. A move, rename or deletion always is."""
         attributes = self._all(entry) if self._every else self._attributes
         news: Values = []
-        done, vector, stamps, created = cookie.done, cookie.vector, entry.stamps, entry.created
+        stamps, get = entry.stamps, entry.get
+        created_is_news = cookies.is_news(entry.created, cookie)
         for attribute in attributes:
-            stamp = stamps.get(attribute.key)
-            found = entry.get(attribute.key)
+            stamp = stamps.get(attribute.key) if stamps else None
             if stamp is None:
-                if found is None:
-                    continue
-                stamp = created
-            if stamp.local_usn > done and stamp.originating_usn > vector.get(stamp.invocation, 0):
+                if created_is_news:
+                    found = get(attribute.key)
+                    if found is not None:
+                        news.append((attribute, [] if attribute.secret else values.all_octets(found)))
+            elif cookies.is_news(stamp, cookie):
+                found = get(attribute.key)
                 news.append((attribute, [] if found is None or attribute.secret else values.all_octets(found)))
         if not news and not any(self._is_news(entry, key, cookie) for key in _MOVED):
             return None
-        seen = {attribute.key for attribute, _ in news}
-        head = [(each, values.all_octets(entry.get(each.key) or 0)) for each in self._head if each.key not in seen]
-        return [*head, *news]
+        return [*self._missing_head(entry, news), *news]
+
+    def _missing_head(self, entry: Entry, news: Values) -> Values:
+        seen = [attribute for attribute, _ in news]
+        return [(each, values.all_octets(entry.get(each.key) or 0)) for each in self._head if each not in seen]
 
     @staticmethod
     def _is_news(entry: Entry, key: str, cookie: Cookie) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import struct
 from collections.abc import Sequence
 from uuid import UUID
 
@@ -130,13 +131,14 @@ def sid_text(sid: bytes) -> str:
     """The reverse of :func:`sid_bytes`. Raises InvalidName."""
     if len(sid) < 8 or sid[0] != 1 or len(sid) != 8 + 4 * sid[1]:
         raise InvalidName("these bytes are not a SID")
-    rest = [int.from_bytes(sid[at : at + 4], "little") for at in range(8, len(sid), 4)]
+    rest = struct.unpack_from(f"<{sid[1]}I", sid, 8)
     return "-".join(["S", "1", str(int.from_bytes(sid[2:8], "big")), *map(str, rest)])
 
 
 def guid_text(guid: bytes) -> str:
     """An objectGUID (little-endian bytes) as ``xxxxxxxx-xxxx-...``."""
-    return str(UUID(bytes_le=guid))
+    text = (guid[3::-1] + guid[5:3:-1] + guid[7:5:-1] + guid[8:]).hex()
+    return f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}"
 
 
 def guid_bytes(text: str) -> bytes:

@@ -20,7 +20,7 @@ TEXT, INTEGER, LARGE, BOOLEAN = "text", "integer", "large", "boolean"
 OCTETS, TIME, NAME, OID = "octets", "time", "dn", "oid"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Attribute:
     """What is known of an attribute.
 
@@ -41,7 +41,7 @@ class Attribute:
     most: int = 0
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class ObjectClass:
     """A structural class: ``chain`` is objectClass's value, most general first."""
 

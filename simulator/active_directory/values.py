@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import lru_cache
 
 from simulator.active_directory import schema
 from simulator.active_directory.names import InvalidName, parse_dn
@@ -88,9 +89,17 @@ def octets(value: Scalar) -> bytes:
 
 def all_octets(value: Value) -> list[bytes]:
     """All of an attribute's values as they cross the wire."""
-    if isinstance(value, tuple):
-        return [octets(each) for each in value]
-    return [octets(value)]
+    if type(value) is str:
+        return [value.encode("utf-8", "surrogatepass")]
+    if type(value) is tuple:
+        return list(_several(value))
+    return [octets(value)]  # type: ignore[arg-type] # a tuple was handled above
+
+
+@lru_cache(maxsize=1024)
+def _several(value: tuple[Scalar, ...]) -> tuple[bytes, ...]:
+    """Remembered, because every object of a class repeats its objectClass."""
+    return tuple(octets(each) for each in value)
 
 
 def matching_form(attribute: Attribute, value: Scalar) -> Scalar:
