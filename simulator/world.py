@@ -117,6 +117,7 @@ class World:
         self._held_before: dict[str, str] = {}
         self._freezer: freezegun.api.FrozenDateTimeFactory | None = None
         self._counting = False
+        self._unjudged = False
 
     # --- people -------------------------------------------------------------------------------------------------
 
@@ -390,16 +391,18 @@ class World:
         while True:
             key = self._next_key()
             over = key is None or key >= limit
-            if judge and (over or (key is not None and key[0] > self.clock())):
+            if judge and self._unjudged and (over or (key is not None and key[0] > self.clock())):
+                self._unjudged = False
                 self.after_instant()
             if over or key is None:
                 return
+            if key[1] == Rank.CYCLE and self.idle.pass_by(key, limit):
+                continue
+            self._unjudged = True
+            self.move_to(key[0])
             if key[1] == Rank.CYCLE:
-                if not self.idle.pass_by(key, limit):
-                    self.move_to(key[0])
-                    self.host.run_due()
+                self.host.run_due()
             else:
-                self.move_to(key[0])
                 self.queue.pop()()
 
     def _next_key(self) -> Key | None:

@@ -8,6 +8,8 @@ from __future__ import annotations
 from pwsync.settings import Scope
 from simulator.active_directory.state import Account, Domain
 
+SYSTEM_OBJECT = "system object"
+
 NEVER = ("msol_", "aad_", "support_388945a0", "cas_", "systemmailbox{")
 
 
@@ -18,7 +20,7 @@ def why_not(account: Account, domain: Domain, scope: Scope) -> str | None:
     if not account.enabled:
         return "disabled"
     if account.critical or account.name.lower().startswith(NEVER):
-        return "system object"
+        return SYSTEM_OBJECT
     dn = account.dn.lower()
     if scope.ous and not any(below(dn, ou, domain) for ou in scope.ous):
         return "outside the chosen OUs"

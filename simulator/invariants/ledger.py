@@ -13,7 +13,7 @@ from uuid import UUID
 
 from pwsync.replication.client import source_anchor
 from simulator.active_directory.state import Account, Domain, PasswordSet
-from simulator.invariants.eligibility import why_not
+from simulator.invariants.eligibility import SYSTEM_OBJECT, why_not
 from simulator.network import CRASHED, OK, Attempt
 from simulator.world import World
 
@@ -150,6 +150,8 @@ class Ledger:
             known = self.facts.get(account.guid)
             if known is None or known.why != why:
                 self.facts[account.guid] = Facts(why, now)
+                if why == SYSTEM_OBJECT:
+                    self.unsettled.discard(account.guid)
         for guid, home in self.homes.items():
             if home is domain and guid not in present:
                 self.facts[guid] = Facts("deleted", now)
@@ -222,8 +224,6 @@ class Ledger:
         for write in self.world.tenant.writes[self._writes_seen :]:
             self._note_write(write.user_id, write.by, write.credential)
         self._writes_seen = len(self.world.tenant.writes)
-        for guid in list(self.unsettled):
-            self._settle(guid)
 
     def _note_write(self, user_id: str, by: str, credential: str) -> None:
         if by != "sync":
