@@ -58,10 +58,11 @@ class ScenarioFile(pytest.File):
 
     def collect(self) -> Iterator[ScenarioItem]:
         from simulator.scenario.file import load
+        from simulator.suite import not_built
 
         loaded = load(self.path)
-        if loaded.errors:
-            raise self.CollectError("\n\n".join(error.render() for error in loaded.errors))
+        if errors := loaded.errors or not_built(loaded.cases):
+            raise self.CollectError("\n\n".join(error.render() for error in errors))
         for case in loaded.cases:
             yield ScenarioItem.from_parent(self, name=_item_name(case), case=case)
 

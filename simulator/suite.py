@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from simulator.scenario.errors import nearest, suggest
-from simulator.scenario.result import ExitCode, RunResult
+from simulator.scenario.result import ExitCode, Position, RunResult
 
 if TYPE_CHECKING:
     from simulator.scenario.file import Case, FileError, Loaded
@@ -202,6 +202,32 @@ def why_none(cases: Sequence[Case], choice: Choice) -> PathError:
     if unknown:
         return PathError(f'{message}: no scenario has the tag "{unknown[0]}"', suggest(unknown[0], tags))
     return PathError(message)
+
+
+def not_built(cases: Iterable[Case], names: Collection[str] | None = None) -> tuple[FileError, ...]:
+    """Errors for what the cases use of the format that this version does not run.
+
+    ``names`` are the actions and expectations that are not built; by default those that the runner knows not to be.
+    """
+    from simulator.report.text import source_line
+    from simulator.scenario.errors import FileError
+
+    if names is None:
+        from simulator.scenario import actions, expectations
+
+        names = actions.NOT_BUILT | expectations.NOT_BUILT
+    errors: dict[Position, FileError] = {}
+    for case in cases:
+        for part in (part for step in case.scenario.timeline for part in (*step.do, *step.expect)):
+            if part.name in names:
+                place = part.position or Position(case.path, 1, 1)
+                message = f'"{part.name}" is part of the format, but this version can\'t run it'
+                errors[place] = FileError(message, place, source_line(place))
+        if case.scenario.explore is not None:
+            place = Position(case.path, 1, 1)
+            message = 'this version can\'t run "explore"'
+            errors[place] = FileError(message, place, source_line(place), "leave it out to run the timeline alone")
+    return tuple(errors.values())
 
 
 def suite_digest(results: Sequence[RunResult]) -> str:

@@ -11,7 +11,8 @@ import typer
 from simulator.scenario.result import ExitCode
 
 if TYPE_CHECKING:
-    from simulator.suite import Suite
+    from simulator.scenario.errors import FileError
+    from simulator.suite import PathError, Suite
 
 INTERRUPTED = 130
 """Exit code after Ctrl-C, as shells have it: 128 and the number of the signal."""
@@ -48,10 +49,14 @@ def read_suite(paths: Sequence[str]) -> Suite:
     from simulator.suite import collect
 
     suite = collect(paths)
-    if suite.errors:
-        for error in suite.errors:
-            complain(error.render() + "\n")
-        count = len(suite.errors)
-        complain(f"{count} error{'s' * (count != 1)}; nothing was run")
-        raise typer.Exit(ExitCode.BAD_INPUT)
+    refuse_all(suite.errors)
     return suite
+
+
+def refuse_all(errors: Sequence[FileError | PathError]) -> None:
+    """If there are errors, show them all and leave."""
+    if errors:
+        for error in errors:
+            complain(error.render() + "\n")
+        complain(f"{len(errors)} error{'s' * (len(errors) != 1)}; nothing was run")
+        raise typer.Exit(ExitCode.BAD_INPUT)

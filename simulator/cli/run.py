@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from simulator.cli.console import INTERRUPTED, Paths, complain, refuse, say
+from simulator.cli.console import INTERRUPTED, Paths, complain, refuse, refuse_all, say
 from simulator.cli.options import (
     Engine,
     Jobs,
@@ -77,7 +77,9 @@ def run(
     cases = chosen_cases(paths, tags, rule, profile)
 
     from simulator.scenario.runner import RunOptions, run_case
+    from simulator.suite import not_built
 
+    refuse_all(not_built(cases))
     options = RunOptions(seed=seed_value, to=until, every_cycle=every_cycle, update=update, engine=factory)
     code = run_and_report(
         cases, partial(run_case, options=options), jobs=worker_count, trace=trace, junit=junit, json=json

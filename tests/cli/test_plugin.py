@@ -42,10 +42,15 @@ def project(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def run_pytest(project: Path, *arguments: str) -> tuple[int, str]:
+def run_pytest(project: Path, *arguments: str, installed: bool = False) -> tuple[int, str]:
+    """Run pytest in a process of its own, with this plugin alone; ``installed``: with all that are installed."""
     environment = {name: value for name, value in os.environ.items() if not name.startswith(("PYTEST_", "COV_"))}
+    alone: list[str] = []
+    if not installed:
+        environment["PYTEST_DISABLE_PLUGIN_AUTOLOAD"] = "1"
+        alone = ["-p", "simulator.pytest_plugin"]
     done = subprocess.run(
-        [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "-p", "no:randomly", *arguments],
+        [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", *alone, *arguments],
         cwd=project, env=environment, capture_output=True, text=True, check=False,
     )  # fmt: skip
     return done.returncode, done.stdout + done.stderr
@@ -105,7 +110,7 @@ def test_bad_file_is_an_error_of_collection(project: Path) -> None:
 def test_runs(project: Path) -> None:
     """Scenarios run beside other tests, in several processes too."""
     for arguments in ([], ["-n", "2"]):
-        code, text = run_pytest(project, *arguments)
+        code, text = run_pytest(project, *arguments, installed=True)
         assert code == 0, text
         assert "4 passed" in text
 
