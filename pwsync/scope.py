@@ -100,7 +100,11 @@ def absolute(ou: str, naming_context: str) -> str:
 
 def is_below(dn: str, container: str) -> bool:
     """Does the object lie in the container or deeper? ``container`` is normal (see :func:`absolute`)."""
-    return normal(dn).endswith("," + container)
+    folded = normal(dn)
+    if not folded.endswith("," + container):
+        return False
+    before = folded[: -len(container) - 1]
+    return (len(before) - len(before.rstrip("\\"))) % 2 == 0  # else the comma is escaped: part of a name
 
 
 def normal(dn: str) -> str:

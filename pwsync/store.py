@@ -19,6 +19,9 @@ from pwsync.state import DomainState, ObjectState, PasswordState, State, Touched
 SCHEMA_VERSION = 1
 _WAY_OUT = "Move the file away and start again: the agent then synchronizes everything anew."
 
+_FOURTEEN_VALUES = "(?,?,?,?,?,?,?,?,?,?,?,?,?,?)"
+_ROWS_AT_ONCE = 100
+
 _SCHEMA = """
 CREATE TABLE settings (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
 CREATE TABLE domains (name TEXT PRIMARY KEY, password_sync INTEGER NOT NULL, full TEXT NOT NULL,
@@ -151,10 +154,13 @@ class Store:
         self._write_objects(written.objects)
         if gone := [(anchor,) for anchor in written.passwords if anchor not in state.passwords]:
             many("DELETE FROM passwords WHERE anchor = ?", gone)
-        many(
-            "INSERT OR REPLACE INTO passwords VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-            _password_rows(state.passwords, written.passwords),
-        )
+        rows = list(_password_rows(state.passwords, written.passwords))
+        for start in range(0, len(rows), _ROWS_AT_ONCE):
+            # One statement for many rows: SQLite is entered, and the interpreter lock given away, once for all of them.
+            some = rows[start : start + _ROWS_AT_ONCE]
+            places = ",".join([_FOURTEEN_VALUES] * len(some))
+            statement = f"INSERT OR REPLACE INTO passwords VALUES {places}"  # noqa: S608 - question marks only
+            self._connection.execute(statement, [value for row in some for value in row])
 
     def _write_objects(self, anchors: Iterable[str]) -> None:
         state = self.state
