@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Any
 
 from pwsync.settings import PASSWORD_INTERVAL
 from simulator.active_directory.state import Domain
-from simulator.world_facts import readable
 from simulator.network import OK, Attempt
 from simulator.queue import Key, Rank
+from simulator.world_facts import readable
 
 if TYPE_CHECKING:
     from simulator.world import World
@@ -41,7 +41,7 @@ class IdleTime:
             self._imported[attempt.domain] = version
 
     def pass_by(self, key: Key, limit: Key) -> bool:
-        """Pass by the idle cycles from ``key`` on, up to ``limit``; False if the cycle at ``key`` is not an idle one."""
+        """Pass by the idle cycles from ``key`` up to ``limit``; False if the one at ``key`` is not idle."""
         until = self._idle_until() if self.skipping else None
         if until is None:
             self._make_good()

@@ -35,8 +35,8 @@ class FaultRule(Protocol):
 class Attempt:
     """One use of a wire, or one commit, by the agent.
 
-    ``outcome``: ``ok``, ``failed``, ``crashed``, ``redirected``; ``answered``: the agent saw the answer; ``retry_after``: the
-    pause (seconds) that the answer asked for; ``users``: handles of the users whose credentials or objects it carries.
+    ``outcome``: ``ok``, ``failed``, ``crashed``, ``redirected``; ``answered``: the agent saw the answer;
+    ``retry_after``: the pause (seconds) that the answer asked for; ``users``: handles of those whose credentials it carries.
     """
 
     sequence: int
@@ -104,7 +104,8 @@ class Wire(Generic[T]):
     """How one kind of wire performs a call and how its failures look to the client.
 
     perform: delivers the call; takes injected item results (user handle -> code).
-    broken: a word (``lost``, ``connection-refused``, ``timeout``, ``tls``, ``link-down``) or a Win32 code -> the client's exception.
+    broken: a word (``lost``, ``connection-refused``, ``timeout``, ``tls``, ``link-down``) or a Win32 code -> the
+        client's exception.
     answered: a rule with ``answer`` or ``fault`` -> the answer that the client gets instead.
     garble: an answer -> the same, unreadable.
     failed: an answer -> a short text if it tells of failure, with the pause that it asks for; None if it is good.

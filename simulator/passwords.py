@@ -1,4 +1,4 @@
-"""The passwords of a run, so that none has to be printed: ``alice#2`` is the second one that was alice's in this run."""
+"""The passwords of a run, so that none has to be printed: ``alice#2`` is the second one that was alice's."""
 
 from __future__ import annotations
 

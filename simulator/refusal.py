@@ -11,8 +11,8 @@ from typing import Any
 class Refusal(Exception):
     """A request that the world refuses.
 
-    ``reason`` is one of the words of the scenario format (``password-too-short``, ``no-such-user``, ...). ``detail`` is a
-    sentence for people. ``data`` holds what a wire needs for its own answer (a Win32 code, an LDAP result, ...).
+    ``reason`` is one of the words of the scenario format (``password-too-short``, ``no-such-user``, ...). ``detail`` is
+    a sentence for people. ``data`` holds what a wire needs for its own answer (a Win32 code, an LDAP result, ...).
     """
 
     def __init__(self, reason: str, detail: str = "", **data: Any) -> None:

@@ -210,12 +210,11 @@ def not_built(cases: Iterable[Case], names: Collection[str] | None = None) -> tu
     ``names`` are the actions and expectations that are not built; by default those that the runner knows not to be.
     """
     from simulator.report.text import source_line
+    from simulator.scenario.built import NOT_BUILT, missing_in_given
     from simulator.scenario.errors import FileError
 
     if names is None:
-        from simulator.scenario import actions, expectations
-
-        names = actions.NOT_BUILT | expectations.NOT_BUILT
+        names = NOT_BUILT
     errors: dict[Position, FileError] = {}
     for case in cases:
         for part in (part for step in case.scenario.timeline for part in (*step.do, *step.expect)):
@@ -223,6 +222,10 @@ def not_built(cases: Iterable[Case], names: Collection[str] | None = None) -> tu
                 place = part.position or Position(case.path, 1, 1)
                 message = f'"{part.name}" is part of the format, but this version can\'t run it'
                 errors[place] = FileError(message, place, source_line(place))
+        for what in missing_in_given(case.scenario):
+            place = Position(case.path, 1, 1)
+            message = f"{what} is part of the format, but this version can't run it"
+            errors[place] = FileError(message, place, source_line(place))
         if case.scenario.explore is not None:
             place = Position(case.path, 1, 1)
             message = 'this version can\'t run "explore"'

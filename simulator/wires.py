@@ -40,10 +40,12 @@ WIRES = frozenset({"cloud.token", "cloud.set-passwords", "cloud.set-objects", "c
 def broken_ldap(on: str, how: str | int) -> Exception:
     """ldap3's exception for a broken LDAP connection."""
     if how == "tls":
-        return LDAPStartTLSError("wrap socket error")
-    if on == "directory.bind":
-        return LDAPSocketOpenError(f"unable to open socket ({how})")
-    return LDAPSocketReceiveError(f"error receiving data ({how})")
+        error: Exception = LDAPStartTLSError("wrap socket error")
+    elif on == "directory.bind":
+        error = LDAPSocketOpenError(f"unable to open socket ({how})")
+    else:
+        error = LDAPSocketReceiveError(f"error receiving data ({how})")
+    return error
 
 
 def broken_rpc(how: str | int) -> Exception:
@@ -89,8 +91,8 @@ class DirectoryWire:
 class ReplicationWire:
     """A replication channel through the network.
 
-    One attempt is one page of a read (``directory.read-passwords``). Binding and reading single objects ride on the same
-    read: they fail with the link, and are not counted on their own.
+    One attempt is one page of a read (``directory.read-passwords``). Binding and reading single objects ride on the
+    same read: they fail with the link, and are not counted on their own.
     """
 
     def __init__(self, world: World, controller: Controller, server: Any, domain: str) -> None:
@@ -156,7 +158,10 @@ class CloudWire:
         users = [self._world.handle_of_anchor(anchor) for anchor in anchors]
 
         def perform(results: Mapping[str, int]) -> Answer:
-            extra: dict[str, Any] = {"wsgi.input": BytesIO(body), DECODED: None if request is None else (request, items)}
+            extra: dict[str, Any] = {
+                "wsgi.input": BytesIO(body),
+                DECODED: None if request is None else (request, items),
+            }
             if results:
                 pairs = zip(anchors, users, strict=True)
                 extra[ITEM_RESULTS] = {anchor: results[user] for anchor, user in pairs if user in results}

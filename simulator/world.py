@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Protocol
 from uuid import UUID
 
 import freezegun
@@ -25,7 +26,9 @@ from simulator.active_directory.replication import ReplicationServer
 from simulator.active_directory.state import Account, Domain, Forest
 from simulator.azure_ad.doubles import TenantDouble
 from simulator.azure_ad.http import TenantApplication
-from simulator.azure_ad.state import CloudPolicy, CloudUser, PasswordWrite, Tenant
+from simulator.azure_ad.policy import CloudPolicy
+from simulator.azure_ad.state import Tenant
+from simulator.azure_ad.users import CloudUser, PasswordWrite
 from simulator.clock import Clock
 from simulator.host import AgentHost
 from simulator.idle import IdleTime
@@ -40,9 +43,15 @@ from simulator.trace import Trace
 from simulator.wires import CloudWire, DirectoryWire, ReplicationWire
 
 
+class Freezer(Protocol):
+    """Moves the time that libraries see."""
+
+    def move_to(self, target_datetime: datetime) -> None: ...
+
+
 @dataclass(slots=True)
 class CycleStart:
-    """A cycle of the agent: its kind, when it began, how many attempts had been made before it, and its number."""
+    """A cycle of the agent: its kind, when it began, how many attempts had been made before it."""
 
     kind: str
     started: datetime
@@ -51,7 +60,7 @@ class CycleStart:
 
 @dataclass(slots=True)
 class Person:
-    """A user as scenarios name them: a handle, the directory objects that bore it (newest last), a cloud-only account."""
+    """A user as scenarios name them. guids: of the directory objects that bore the handle, the newest last."""
 
     handle: str
     domain: str | None = None
@@ -115,7 +124,7 @@ class World:
         self._writes_told = 0
         self._writes_before = 0
         self._held_before: dict[str, str] = {}
-        self._freezer: freezegun.api.FrozenDateTimeFactory | None = None
+        self._freezer: Freezer | None = None
         self._counting = False
         self._unjudged = False
 
@@ -339,7 +348,7 @@ class World:
 
     @contextmanager
     def frozen(self) -> Iterator[None]:
-        """Time stands still at the world's clock, for every library in this process, and the wires to the tenant are up."""
+        """Time stands still at the world's clock for every library in this process; the wires to the tenant are up."""
         freezer = freezegun.freeze_time(self.clock(), tick=False)
         with TenantDouble(CloudWire(self)):
             self._freezer = freezer.start()

@@ -8,24 +8,32 @@ from __future__ import annotations
 
 import re
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from io import BytesIO
 from types import TracebackType
-from typing import Any
+from typing import Any, Protocol
 from urllib.parse import unquote_to_bytes, urlsplit
 
 import requests
 import responses
 
-from simulator.azure_ad.http import TenantApplication
 from simulator.azure_ad.wire import Answer
 
 _OWN_KEYS = frozenset({"content-type", "content-length", "host"})
 """Headers that have a place of their own in a WSGI environment."""
 
 
+class Application(Protocol):
+    """Answers WSGI environments for some hosts, as :class:`simulator.azure_ad.http.TenantApplication` does."""
+
+    @property
+    def hosts(self) -> Sequence[str]: ...
+
+    def answer(self, environ: Mapping[str, Any]) -> Answer: ...
+
+
 def send(
-    application: TenantApplication,
+    application: Application,
     request: requests.PreparedRequest,
     environ_extra: Mapping[str, Any] | None = None,
 ) -> Answer:
@@ -43,7 +51,7 @@ class TenantDouble:
     request for any other host then fails as a broken connection.
     """
 
-    def __init__(self, application: TenantApplication, mock: responses.RequestsMock | None = None) -> None:
+    def __init__(self, application: Application, mock: responses.RequestsMock | None = None) -> None:
         self._application = application
         self._own = mock is None
         self._mock = mock or responses.RequestsMock(assert_all_requests_are_fired=False)
@@ -71,7 +79,7 @@ class TenantDouble:
 class _HostResponse(responses.CallbackResponse):
     """Answers every method on one host; a plain callback would have to be registered once per method."""
 
-    def __init__(self, host: str, application: TenantApplication, kept: responses.CallList | None) -> None:
+    def __init__(self, host: str, application: Application, kept: responses.CallList | None) -> None:
         pattern = re.compile(rf"https://{re.escape(host)}(?::443)?(?:[/?#]|$)", re.IGNORECASE)
         super().__init__("ANY", pattern, callback=self._call, content_type=None)
         self._application = application

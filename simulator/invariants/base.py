@@ -27,7 +27,7 @@ class Violation:
 
 
 class Invariant:
-    """Something that must hold after every instant of every run. Each reads only what was added since it last looked."""
+    """What must hold after every instant of every run. Each reads only what was added since it last looked."""
 
     id: ClassVar[str]
 

@@ -16,7 +16,7 @@ CYCLES = 3
 
 
 class Converges(Invariant):
-    """With faults, rights, links and switches out of the way, one object cycle and three password cycles bring agreement."""
+    """With nothing in the way any more, one object cycle and three password cycles bring agreement."""
 
     id = "converges"
 
@@ -42,8 +42,8 @@ class Converges(Invariant):
             if self._due(guid) and self._had_time(guid):
                 name = self.ledger.name(guid)
                 yield Violation(
-                    held=f"nothing has held back {name}'s password since {self._calm_since:%H:%M:%S}, and an object cycle"
-                    f" and {CYCLES} password cycles have run",
+                    held=f"nothing has held back {name}'s password since {self._calm_since:%H:%M:%S}, and an"
+                    f" object cycle and {CYCLES} password cycles have run",
                     came=f"the tenant still does not have {name}'s password number {self.ledger.newest(guid) + 1}",
                     about=name,
                     key=f"{guid}/{self.ledger.newest(guid)}",

@@ -28,9 +28,10 @@ class Facts:
 
 @dataclass(slots=True)
 class Sent:
-    """A credential that left the agent. version: index of the password in the user's ``versions``; None if it is none of them.
+    """A credential that left the agent.
 
-    position: of the call among all attempts; applied: the tenant took it; known: the agent got to know that it did.
+    version: index of the password in the user's ``versions``, None if it is none of them. applied: the tenant took it.
+    known: the agent got to know that it did. why_not: the rule that should have kept it on premises.
     """
 
     attempt: Attempt
@@ -194,7 +195,9 @@ class Ledger:
         self._attempts_seen = len(attempts)
 
     def _note_sent(self, attempt: Attempt, accepted: set[str]) -> None:
-        cycle = sum(1 for each in self.world.cycles if each.kind == "password" and each.attempts_before < attempt.sequence)
+        cycle = sum(
+            1 for each in self.world.cycles if each.kind == "password" and each.attempts_before < attempt.sequence
+        )
         for item in attempt.content or ():
             guid = self._by_anchor.get(item.source_anchor or "")
             if guid is None:

@@ -32,7 +32,9 @@ class NeverOlder(Invariant):
                 self._last[guid] = min(index for index in fitting if index >= last)
                 continue
             name = self.ledger.name(guid)
-            came = "a password that the directory never held" if not fitting else f"her password number {fitting[-1] + 1}"
+            came = (
+                "a password that the directory never held" if not fitting else f"her password number {fitting[-1] + 1}"
+            )
             yield Violation(
                 held=f"the tenant had taken {name}'s password number {last + 1} from the directory",
                 came=f"then the agent brought {came}, which is older",
@@ -43,6 +45,4 @@ class NeverOlder(Invariant):
 
     def _fitting(self, guid: UUID, credential: str) -> list[int]:
         verify = self.world.tenant.verify
-        return [
-            index for index, entry in enumerate(self.ledger.versions[guid]) if verify(entry.nt_hash, credential)
-        ]
+        return [index for index, entry in enumerate(self.ledger.versions[guid]) if verify(entry.nt_hash, credential)]

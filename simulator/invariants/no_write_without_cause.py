@@ -1,4 +1,4 @@
-"""no-write-without-cause: the agent sends a credential only for a change not known to be applied, or because it was ordered."""
+"""no-write-without-cause: a credential leaves only for a change not known to be applied, or because it was ordered."""
 
 from __future__ import annotations
 

@@ -11,7 +11,7 @@ Key = tuple[int, str, int]
 
 
 class OrderWithinCycle(Invariant):
-    """Credentials of one cycle are ordered by the second of their change, then by domain, then as the directory made them."""
+    """Credentials of one cycle are ordered by the second of their change, then domain, then USN."""
 
     id = "order-within-cycle"
 

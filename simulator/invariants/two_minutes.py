@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from simulator.invariants.base import Invariant, Violation
 
@@ -11,13 +11,13 @@ PERIOD = timedelta(minutes=2)
 
 
 class TwoMinutes(Invariant):
-    """Every password cycle begins a whole number of 2-minute periods after the service's start, at most one at a time."""
+    """Password cycles begin whole 2-minute periods after the service's start, one at a time."""
 
     id = "two-minutes"
 
     def begin(self) -> None:
         self._seen = 0
-        self._last = None
+        self._last: datetime | None = None
 
     def instant(self) -> Iterable[Violation]:
         cycles = self.world.cycles

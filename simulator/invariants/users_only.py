@@ -1,4 +1,4 @@
-"""users-only: no credential of an iNetOrgPerson, or of a user out of scope as of the last object cycle, was ever sent."""
+"""users-only: no credential of an iNetOrgPerson, or of a user out of scope as of the last object cycle, was sent."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """What people, servers and networks do: one function per action of the scenario format.
 
-Each takes the world and the action's arguments. A refusal by the world is raised as :class:`simulator.refusal.Refusal`, one by
-the agent as :class:`pwsync.errors.Refused`; the runner turns both into the action's outcome.
+Each takes the world and the action's arguments. A refusal by the world is raised as :class:`simulator.refusal.Refusal`,
+one by the agent as :class:`pwsync.errors.Refused`; the runner turns both into the action's outcome.
 """
 
 from __future__ import annotations
@@ -11,21 +11,16 @@ from collections.abc import Callable
 from typing import Any
 
 from simulator.active_directory.state import Domain
-from simulator.azure_ad.state import CloudUser
+from simulator.azure_ad.users import CloudUser
 from simulator.refusal import Refusal
-from simulator.scenario.setup import add_cloud_user, create_keys, policy_keys, scope_of, set_expiry
 from simulator.scenario.sessions import Sessions
+from simulator.scenario.setup import add_cloud_user, create_keys, policy_keys, scope_of, set_expiry
 from simulator.world import World
 
 ActionFunction = Callable[[World, Any, Sessions], str]
 """Performs an action; returns a few words for the trace."""
 
 ACTIONS: dict[str, ActionFunction] = {}
-
-NOT_BUILT = frozenset(
-    {"server.set-fips", "server.edit-service-config", "cloud.convert-domain", "cloud.set-domain-services", "adfs.set-farm"}
-)
-"""Actions of the format that this version does not have; a file that uses one is refused before it runs."""
 
 
 def action(name: str) -> Callable[[ActionFunction], ActionFunction]:
@@ -145,7 +140,12 @@ def logon(world: World, what: Any, sessions: Sessions) -> str:
 def refuse_logon(result: str) -> None:
     """A logon that fails is a refusal of the action."""
     reasons = {"wrong-password": "wrong-password", "expired": "expired", "must-change": "must-change"}
-    reasons |= {"disabled": "disabled", "locked": "locked", "no-such-user": "no-such-user", "unknown-user": "no-such-user"}
+    reasons |= {
+        "disabled": "disabled",
+        "locked": "locked",
+        "no-such-user": "no-such-user",
+        "unknown-user": "no-such-user",
+    }
     reasons |= {"account-expired": "expired", "no-password": "wrong-password"}
     if result != "ok":
         raise Refusal(reasons.get(result, "not-supported"), f"the logon says {result}")
@@ -380,5 +380,3 @@ def set_link(world: World, what: Any, sessions: Sessions) -> str:
     else:
         world.network.down.discard(what.link)
     return f"{what.link} {what.state}"
-
-

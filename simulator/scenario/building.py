@@ -14,6 +14,9 @@ from simulator.scenario.errors import suggest
 from simulator.scenario.nodes import Mapping, Node, Problem, Scalar, Sequence
 from simulator.scenario.vocabulary import expected, word
 
+ERRORS_MAX = 1000
+"""Most errors that are reported of one file; a file with more is not a scenario."""
+
 P = TypeVar("P", bound=Part)
 
 
@@ -33,7 +36,7 @@ def build(
     try:
         return model.model_validate(data, by_alias=True, by_name=False, context=context)
     except ValidationError as error:
-        for each in error.errors(include_url=False, include_input=False):
+        for each in error.errors(include_url=False, include_input=False)[:ERRORS_MAX]:
             problems += _problems(each, model, node, key)
         return None
 

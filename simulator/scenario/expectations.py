@@ -31,9 +31,6 @@ ExpectationFunction = Callable[[World, Any, Sessions], Verdict]
 
 EXPECTATIONS: dict[str, ExpectationFunction] = {}
 
-NOT_BUILT = frozenset({"agent.diagnosis", "domain-services.logon"})
-"""Expectations of the format that this version does not have; a file that uses one is refused before it runs."""
-
 
 def expectation(name: str) -> Callable[[ExpectationFunction], ExpectationFunction]:
     """Register the function for an expectation's name."""
@@ -134,7 +131,7 @@ def labels(world: World, user: str, passwords: Iterable[str]) -> str:
 
 
 def history_of(world: World, handle: str) -> list[str]:
-    """Labels of the passwords that the tenant held for a user since the run's start, oldest first, none twice in a row."""
+    """Labels of the passwords that the tenant held for a user since the start, oldest first, none twice in a row."""
     held: list[str] = []
     for credential in world.credentials_held(handle):
         found = world.passwords.identify(handle, credential)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from simulator.scenario import checks, examples
 from simulator.scenario.base import place
+from simulator.scenario.building import ERRORS_MAX
 from simulator.scenario.errors import FileError, one_of
 from simulator.scenario.model import PROFILE_NAMES, Scenario, Step
 from simulator.scenario.nodes import UNREADABLE, Mapping, Node, Problem, Scalar, compose, split_lines
@@ -23,9 +24,6 @@ __all__ = ["SIZE_MAX", "Case", "FileError", "Loaded", "load", "load_text"]
 
 SIZE_MAX = 1 << 20
 """Bytes of the largest file that is read."""
-
-ERRORS_MAX = 1000
-"""Most errors that are reported of one file; a file with more is not a scenario."""
 
 ROOT = "scenarios"
 """Ids and folder tags count from the nearest folder of this name."""

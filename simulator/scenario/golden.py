@@ -28,7 +28,7 @@ def golden_path(case: Case) -> Path:
 
 
 def compare_golden(case: Case, lines: Sequence[str], *, update: bool) -> list[Failure]:
-    """Compare a trace with its golden file if there is one; with ``update`` write it anew instead (or for the first time)."""
+    """Compare a trace with its golden file, if there is one; with ``update`` write that file instead."""
     path = golden_path(case)
     text = "".join(f"{line}\n" for line in lines)
     if update:

@@ -40,6 +40,7 @@ from simulator.scenario.kinds import (
     Text,
     Time,
     listed,
+    pattern,
     read_choice,
     read_one_or_more,
     read_pairs,
@@ -124,10 +125,13 @@ class Step(Placed):
         return next((each.reason for each in self.expect if isinstance(each, ExpectRefused)), None)
 
 
+ROW_NAME = pattern(r"(?!.*::).{1,100}", "a row's name", 'at most 100 characters without "::"', "rows")
+
+
 class Row(Part):
     """A row of ``examples``: texts that replace ``$key`` in the file."""
 
-    name: Annotated[str, NAME]
+    name: Annotated[str, ROW_NAME]
     values: Annotated[
         dict[str, Any],
         Kind(

@@ -30,7 +30,8 @@ class Position:
 class Failure:
     """One thing that did not hold.
 
-    kind: ``expectation``, ``action`` (refused, or not refused as expected), ``invariant``, ``fault`` (never fired) or ``golden``.
+    kind: ``expectation``, ``action`` (refused, and not expected to be), ``invariant``, ``fault`` (never fired),
+        ``golden``, or ``agent`` (an agent under test raised an exception).
     title: one line, what did not hold; names the expectation, invariant or action.
     at: the offset as in the file, such as ``+2m``.
     expected, got: short texts; ``got`` names what was seen instead.

@@ -1,6 +1,6 @@
 """Runs one case: builds its world, moves it from instant to instant, judges expectations and invariants.
 
-Pure decisions (what an expectation means, whether an invariant holds) live elsewhere; here is the order in which they come.
+Decisions (what an expectation means, whether an invariant holds) live elsewhere; here is the order in which they come.
 """
 
 from __future__ import annotations
@@ -8,8 +8,10 @@ from __future__ import annotations
 import importlib
 import traceback
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -43,7 +45,7 @@ WEAK = frozenset({"password-too-weak", "password-too-short", "password-too-long"
 class RunOptions:
     """How to run a case.
 
-    seed: instead of the file's. to: stop at this offset and judge what came until then. every_cycle: skip no idle cycle.
+    seed: instead of the file's. to: stop at this offset, judge what came until then. every_cycle: skip no idle cycle.
     engine: ``module:factory`` of another agent. update: write the golden trace instead of comparing it.
     """
 
@@ -122,9 +124,9 @@ class Run:
         when = self.world.start + step.at
         outcome = Outcome()
         for what in step.do:
-            self.world.queue.push(when, Rank.ACTION, lambda what=what: self._act(step, what, outcome))
+            self.world.queue.push(when, Rank.ACTION, partial(self._act, step, what, outcome))
         for what in step.expect:
-            self.world.queue.push(when, Rank.EXPECTATION, lambda what=what: self._expect(what, outcome))
+            self.world.queue.push(when, Rank.EXPECTATION, partial(self._expect, what, outcome))
 
     # --- actions ------------------------------------------------------------------------------------------------
 
@@ -165,9 +167,7 @@ class Run:
             title = f"{what.name}{f' of {who}' if who else ''}"
             self._fail("expectation", title, what.position, verdict.expected, verdict.got, about=who)
 
-    def _fail(
-        self, kind: str, title: str, position: Position | None, expected: str, got: str, about: str = ""
-    ) -> None:
+    def _fail(self, kind: str, title: str, position: Position | None, expected: str, got: str, about: str = "") -> None:
         offset = format_offset(self.world.offset())
         because = self._because(about)
         rules = tuple(self.scenario.rules)
@@ -177,7 +177,9 @@ class Run:
         """The last trace lines, those that name the user first among equals."""
         lines = self.world.trace.lines
         if about:
-            named = [line for line in lines if about in line.replace("[", " ").replace("]", " ").replace("#", " ").split()]
+            named = [
+                line for line in lines if about in line.replace("[", " ").replace("]", " ").replace("#", " ").split()
+            ]
             if named:
                 return tuple(named[-BECAUSE_LINES:])
         return tuple(lines[-BECAUSE_LINES:])
@@ -230,7 +232,7 @@ def run_case(case: Case, options: RunOptions | None = None) -> RunResult:
         try:
             run = Run(case, options)
             run.run()
-        except Exception:  # noqa: BLE001 - the harness's own fault is reported as such, whatever it is
+        except Exception:
             fault = traceback.format_exc()
     lines = tuple(run.world.trace.lines) if run is not None else ()
     failures = list(run.failures) if run is not None else []
@@ -264,10 +266,8 @@ def run_case(case: Case, options: RunOptions | None = None) -> RunResult:
 def repeat_command(case: Case, options: RunOptions, seed: int) -> str:
     """The command that repeats a run."""
     path = Path(case.path)
-    try:
+    with suppress(ValueError):
         path = path.resolve().relative_to(Path.cwd())
-    except ValueError:
-        pass
     words = ["pwsync run", f"{path}::{case.row}" if case.row else str(path)]
     words += [f"--profile {case.profile}", f"--seed {seed}"]
     if options.engine is not None:

@@ -11,16 +11,15 @@ from pwsync.ports import AgentFactory
 from pwsync.settings import Scope
 from simulator.active_directory.ldif import load_ldif
 from simulator.active_directory.population import populate
-from simulator.active_directory.state import Domain, DomainPolicy, Forest
+from simulator.active_directory.state import Domain, DomainPolicy, FineGrainedPolicy, Forest
 from simulator.azure_ad.policy import CloudPolicy
 from simulator.profile import PROFILES, Profile
+from simulator.scenario.given_models import DEFAULT_DOMAIN, DomainSpec
 from simulator.world import Person, World
 
 if TYPE_CHECKING:
     from simulator.scenario.file import Case
-    from simulator.scenario.model import CloudPolicyKeys, DomainSpec, Given, UserSpec
-
-DEFAULT_DOMAIN = "contoso.example"
+    from simulator.scenario.given_models import CloudPolicyKeys, DomainPolicyKeys, Given, UserSpec
 
 
 def build_world(case: Case, *, seed: int | None = None, engine: AgentFactory | None = None) -> World:
@@ -44,23 +43,38 @@ def build_world(case: Case, *, seed: int | None = None, engine: AgentFactory | N
         forest = Forest(name, world.clock, world.randomness)
         world.forests[name] = forest
         for domain_name, spec in domains.items():
-            forest.add_domain(domain_name, domain_policy(spec), controllers=tuple(spec.controllers) if spec else ("dc1",))
+            domain = forest.add_domain(domain_name, domain_policy(spec.policy), controllers=spec.controllers)
+            domain.fine_grained.extend(fine_grained(spec))
     return world
 
 
-def forest_specs(given: Given) -> dict[str, dict[str, DomainSpec | None]]:
+def forest_specs(given: Given) -> dict[str, dict[str, DomainSpec]]:
     """Forests by name, with their domains; one forest with one domain if nothing is said."""
     if given.forests:
         return {name: dict(forest.domains) for name, forest in given.forests.items()}
     if given.forest is not None:
         domains = dict(given.forest.domains)
         return {next(iter(domains)): domains}
-    return {DEFAULT_DOMAIN: {DEFAULT_DOMAIN: None}}
+    return {DEFAULT_DOMAIN: {DEFAULT_DOMAIN: DomainSpec()}}
 
 
-def domain_policy(spec: DomainSpec | None) -> DomainPolicy:
+def domain_policy(keys: DomainPolicyKeys | None) -> DomainPolicy:
     """A domain's password policy: the keys given over the defaults."""
-    return DomainPolicy(**policy_keys(spec.policy)) if spec is not None and spec.policy is not None else DomainPolicy()
+    return DomainPolicy() if keys is None else DomainPolicy(**policy_keys(keys))
+
+
+def fine_grained(spec: DomainSpec) -> list[FineGrainedPolicy]:
+    """Fine-grained policies of a domain (password settings objects): keys not given are the defaults of a domain."""
+    names = {"name", "applies_to", "precedence"}
+    return [
+        FineGrainedPolicy(
+            each.name,
+            each.precedence,
+            frozenset(user.casefold() for user in each.applies_to),
+            DomainPolicy(**{key: getattr(each, key) for key in each.model_fields_set - names}),
+        )
+        for each in spec.fine_grained
+    ]
 
 
 def policy_keys(policy: Any) -> dict[str, Any]:
