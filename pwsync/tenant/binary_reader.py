@@ -24,7 +24,7 @@ _PREFIX_DICTIONARY_ATTRIBUTE, _PREFIX_ATTRIBUTE = 0x0C, 0x26
 _SHORT_XMLNS, _XMLNS, _SHORT_DICTIONARY_XMLNS, _DICTIONARY_XMLNS = 0x08, 0x09, 0x0A, 0x0B
 _TEXT_FIRST, _CHARS_8 = 0x80, 0x98
 _LETTERS = "abcdefghijklmnopqrstuvwxyz"
-_NAME = re.compile(r"[^\W\d][\w.\-]*")
+NAME: Final = re.compile(r"[^\W\d][\w.\-]*")
 
 
 class _Names(dict[bytes, str]):
@@ -36,7 +36,7 @@ class _Names(dict[bytes, str]):
 
     def __missing__(self, raw: bytes) -> str:
         name = raw.decode()
-        if not _NAME.fullmatch(name):
+        if not NAME.fullmatch(name):
             raise BinaryXmlError(f"{name[:40]!r} is not a name")
         made = self[raw] = f"{{{self.namespace}}}{name}" if self.namespace else name
         return made
@@ -251,7 +251,11 @@ class _Reader:
             key = self.resolve(prefix, name, scope) if prefix else self.names("")[name]
             if key in attributes:
                 raise BinaryXmlError(f"the attribute {key} stands there twice", self.at)
-            attributes[key] = _clark_value(value, scope) if key == XSI_TYPE else value
+            attributes[key] = (
+                clark_value(value, {prefix: names.namespace for prefix, names in scope.items()})
+                if key == XSI_TYPE
+                else value
+            )
         return attributes
 
     def declaration(self, record: int, at: int) -> tuple[str, str, int]:
@@ -299,8 +303,11 @@ def _put_text(current: Element, texts: list[str]) -> None:
         current.text = text
 
 
-def _clark_value(value: str, scope: _Scope) -> str:
-    """``p:name`` as ``{namespace}name``: the tree keeps no prefixes, so a type's name must not need one."""
+def clark_value(value: str, declared: Mapping[str, str]) -> str:
+    """``p:name`` as ``{namespace}name``: the tree keeps no prefixes, so a type's name must not need one.
+
+    A name without prefix is in the default namespace. A value that is no name with a declared prefix stays as it is.
+    """
     prefix, _, name = value.rpartition(":")
-    names = scope.get(prefix) if _NAME.fullmatch(name) else None
-    return f"{{{names.namespace}}}{name}" if names is not None and names.namespace else value
+    namespace = declared.get(prefix) if NAME.fullmatch(name) else None
+    return f"{{{namespace}}}{name}" if namespace else value

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from xml.etree.ElementTree import Element
 
 from pwsync.errors import BinaryXmlError
-from pwsync.tenant.binary_reader import DEPTH_MAX, XSI_TYPE
+from pwsync.tenant.binary_reader import DEPTH_MAX, NAME, XSI_TYPE, clark_value
 from pwsync.tenant.dictionary import NUMBERS
 
 _XML = "http://www.w3.org/XML/1998/namespace"
@@ -33,7 +33,8 @@ def encode(root: Element, prefixes: Mapping[str, str], *, compact: bool = False)
     not be declared again below; all others are declared where they are first needed.
     compact: use the dictionary, one-letter prefixes and short texts, as clients of the service do. Otherwise only
     Element, Attribute, Xmlns, Chars and EndElement records are written.
-    Raises BinaryXmlError for trees that can't be written (too deep, names that are none).
+    Raises BinaryXmlError for trees that can't be written: too deep, names that are none, a value of ``xsi:type`` that
+    would be read as another one.
     """
     out: list[bytes] = []
     _Writer(out, prefixes, compact).element(root, _Scope({"": "", "xml": _XML}), 0)
@@ -75,11 +76,12 @@ def _string(text: str) -> bytes:
 
 
 def _split(name: object) -> tuple[str, str]:
-    """Namespace and local name of a Clark name."""
-    if not isinstance(name, str) or not name:
+    """Namespace and local name of a Clark name, by the same rules as the reader's."""
+    if not isinstance(name, str):
         raise BinaryXmlError(f"{name!r} is not a name")
-    namespace, _, local = name[1:].rpartition("}") if name[0] == "{" else ("", "", name)
-    if not local or ":" in local:
+    head, brace, local = name.rpartition("}")
+    namespace = head[1:]
+    if not NAME.fullmatch(local) or (brace and head[:1] != "{") or "{" in namespace or "}" in namespace:
         raise BinaryXmlError(f"{name!r} is not a name")
     return namespace, local
 
@@ -143,15 +145,21 @@ class _Writer:
             else:
                 attributes.append((name, value))
         records = [self.element_record(*self.qualify(element.tag, scope, here, attribute=False))]
-        tail = []
+        tail, types = [], []
         for name, value in attributes:
             record = self.attribute_record(*self.qualify(name, scope, here, attribute=True))
-            if name == XSI_TYPE and value.startswith("{"):
-                value = ":".join(filter(None, self.qualify(value, scope, here, attribute=False)))  # noqa: PLW2901
-            tail.append(record + (self.compact_text(value) if self.compact else encode_chars(value)))
+            written = value
+            if name == XSI_TYPE:
+                if value.startswith("{"):
+                    written = ":".join(filter(None, self.qualify(value, scope, here, attribute=False)))
+                types.append((value, written))
+            tail.append(record + (self.compact_text(written) if self.compact else encode_chars(written)))
         new = {prefix: uri for prefix, uri in here.items() if scope.declared.get(prefix) != uri}
         records += [self.declaration_record(prefix, uri) for prefix, uri in sorted(new.items())]
         inner = _Scope(scope.declared | new) if new else scope
+        for value, written in types:
+            if clark_value(written, inner.declared) != value:
+                raise BinaryXmlError(f"the type {value!r} would be read as another one here")
         return b"".join(records + tail), inner
 
     def qualify(self, name: str, scope: _Scope, here: dict[str, str], *, attribute: bool) -> tuple[str, str]:

@@ -22,6 +22,7 @@ NAMES = st.from_regex(r"[A-Za-z_\u00e4][A-Za-z0-9_.\-]{0,20}", fullmatch=True) |
 NAMESPACES = st.sampled_from(["", "urn:a", "urn:b", "http://www.w3.org/2003/05/soap-envelope", XSI, XSD])
 TEXTS = st.text(st.characters(codec="utf-8"), max_size=40) | st.sampled_from(["true", "false", "", "Envelope", "&<>"])
 LONG_TEXTS = st.sampled_from([254, 255, 256, 65535, 65536]).map(lambda size: "x" * size)
+TYPES = st.sampled_from(["{urn:a}type", "{urn:b}type", f"{{{XSD}}}string", "", "no name"])
 PREFIXES = {"urn:a": "a", "urn:b": "", "http://www.w3.org/2003/05/soap-envelope": "s", XSI: "i", XSD: "long"}
 
 
@@ -33,7 +34,10 @@ def elements(draw: st.DrawFn, depth: int = 3) -> Element:
         namespace = draw(NAMESPACES)
         return f"{{{namespace}}}{draw(NAMES)}" if namespace else draw(NAMES)
 
-    made = Element(name(), {name(): draw(TEXTS) for _ in range(draw(st.integers(0, 2)))})
+    made = Element(name())
+    for _ in range(draw(st.integers(0, 2))):
+        key = name()
+        made.set(key, draw(TYPES if key == f"{{{XSI}}}type" else TEXTS))
     made.text = draw(TEXTS | LONG_TEXTS)
     if depth:
         for _ in range(draw(st.integers(0, 3))):
@@ -287,7 +291,13 @@ class TestRefused:
         """A text in a million records is put together once."""
         assert len(decode(b"\x40\x01a" + b"\x98\x01x" * 1_000_000 + b"\x01").text or "") == 1_000_000
 
-    @pytest.mark.parametrize("tag", ["", "{urn:a}", "a:b", "{urn:a}b:c"])
+    @pytest.mark.parametrize("value", ["string", "b:string", "{urn:b}no name", "{urn:b", "{}string"])
+    def test_type_that_changes(self, value: str) -> None:
+        """A type that would be read as another one is not written."""
+        with pytest.raises(BinaryXmlError):
+            encode(Element("{urn:b}a", {"xmlns:b": "urn:x", f"{{{XSI}}}type": value}), PREFIXES)
+
+    @pytest.mark.parametrize("tag", ["", "{urn:a}", "a:b", "{urn:a}b:c", "{urn:a", "urn:a}b", "{a{b}c", "a b", "1a"])
     def test_names_that_are_none(self, tag: str) -> None:
         """A tree with a name that is none is not written."""
         with pytest.raises(BinaryXmlError):
