@@ -53,9 +53,9 @@ def matches(controller: Controller, entry: Entry, nt: bytes, *, grace: bool = Fa
     """
     if entry.integer("useraccountcontrol") & policy.SMARTCARD_REQUIRED:
         return False
-    if nt == entry.octets("unicodepwd"):
+    if nt and nt == entry.octets("unicodepwd"):
         return True
-    if not grace or entry.octets("ntpwdhistory")[HASH_SIZE : 2 * HASH_SIZE] != nt:
+    if not nt or not grace or entry.octets("ntpwdhistory")[HASH_SIZE : 2 * HASH_SIZE] != nt:
         return False
     stamp = entry.stamp("unicodepwd")
     return stamp is not None and controller.now() - stamp.changed * TICKS_PER_SECOND < ticks(policy.GRACE)

@@ -13,7 +13,7 @@ from collections.abc import Collection, Iterator, Mapping
 from typing import NamedTuple
 
 from simulator.active_directory import names
-from simulator.active_directory.schema import ObjectClass, Value
+from simulator.active_directory.schema import ATTRIBUTES, ObjectClass, Value
 from simulator.active_directory.virtual import VIRTUAL
 
 FIRST_USN = 8192
@@ -320,6 +320,25 @@ class Replica:
         self._stamp(entry, ("name", entry.kind.rdn.lower()), seconds, usn)
         self._touch(entry, seconds, usn)
         return True
+
+    def copy_from(self, source: Replica) -> None:
+        """Take over everything that another copy holds, as the promotion of a new controller does.
+
+        Metadata stay who changed what and when; USNs are this copy's own, and what is local stays where it is.
+        """
+        for theirs in source.walk(source.root, deleted=True):
+            parent = None if theirs.parent is None else self.by_guid[theirs.parent.guid]
+            usn = self.usn = self.usn + 1
+            stored = {key: value for key, value in theirs.values.items() if not ATTRIBUTES[key].local}
+            created = theirs.created._replace(local_usn=usn)
+            entry = Entry(self, parent, theirs.rdn, theirs.kind, stored, theirs.guid, theirs.rid, created)
+            if theirs.stamps:
+                entry.stamps = {key: stamp._replace(local_usn=usn) for key, stamp in theirs.stamps.items()}
+            entry.deleted, entry.changed = theirs.deleted, theirs.changed
+            self._file(entry)
+            self.log.append(usn, entry, again=False)
+        self.deleted_objects = self.by_guid[source.deleted_objects.guid]
+        self.known = {**source.known, source.invocation: source.usn}
 
     def _hook(self, entry: Entry) -> None:
         parent = entry.parent

@@ -48,8 +48,9 @@ class Session:
 
     @property
     def user(self) -> Entry | None:
-        """The bound account; None for anonymous."""
-        return None if self._bound is None else self.controller.replica.by_guid.get(self._bound)
+        """The bound account; None for anonymous, and once it is deleted."""
+        entry = None if self._bound is None else self.controller.replica.by_guid.get(self._bound)
+        return None if entry is None or entry.deleted else entry
 
     def unbind(self) -> None:
         """Forget who is bound."""

@@ -14,7 +14,7 @@ from typing import Any
 from uuid import UUID
 
 from pwsync.credential import nt_hash
-from simulator.active_directory import accounts, builtin, logon, names, passwords
+from simulator.active_directory import accounts, builtin, computed, logon, names, passwords
 from simulator.active_directory.accounts import UNCHANGED, Account, Texts, Unchanged
 from simulator.active_directory.passwords import PasswordSet
 from simulator.active_directory.policy import DomainPolicy
@@ -28,6 +28,7 @@ __all__ = ["UNCHANGED", "Account", "Controller", "Domain", "DomainPolicy", "Fore
 
 RIGHTS = ("replicate-changes", "replicate-changes-all")
 FIRST_RID, RID_POOL_SIZE = 1100, 500
+computed.install()
 CONTROLLER_STATES = ("up", "down", "no-outbound-replication")
 
 
@@ -137,7 +138,11 @@ class Domain:
         self.administrator_password = f"Admin-{secrets.randbytes(9).hex()}"
         self._connector = (f"MSOL_{secrets.randbytes(6).hex()}", f"Conn-{secrets.randbytes(12).hex()}-9")
         self.controllers = {each: Controller(self, each) for each in controllers}
-        builtin.provision(self, self.controller(None))
+        first = self.controller()
+        builtin.provision(self, first)
+        for other in self.controllers.values():
+            if other is not first:
+                other.replica.copy_from(first.replica)
 
     def random(self, name: str) -> Random:
         """A generator of this domain's own, by name."""

@@ -135,7 +135,7 @@ class TestTraces:
         assert (lab.domain.version, lab.domain.find("alice").entry.values) == before
 
     def test_last_logon_timestamp(self, lab):
-        """The replicated time of the last logon is written at first and again after 14 days; nothing else bumps the USN."""
+        """lastLogonTimestamp is written at first and again after 14 days; nothing else of a logon bumps the USN."""
         lab.user()
         versions = []
         for days in (0, 5, 10):

@@ -167,7 +167,7 @@ class TestRequireChange:
     """pwdLastSet written by an administrator."""
 
     def test_set_and_clear(self, lab):
-        """Setting writes 0, twice is one write; clearing makes the password as old as now and does not touch its stamp."""
+        """Setting writes 0 once; clearing makes the password as old as now and does not touch its stamp."""
         lab.user(password_age=timedelta(days=30))
         changed = lab.domain.find("alice").changed
         lab.domain.require_change("alice")
@@ -206,7 +206,6 @@ class TestSmartcard:
 
     def test_same_seed_same_secret(self, lab_with):
         """The random password comes from the seed."""
-        from conftest import Lab
 
         hashes = []
         for _ in range(2):

@@ -1,0 +1,150 @@
+"""The DirSync control, through ldap3's own helper."""
+
+from __future__ import annotations
+
+import pytest
+from ldap3.core.exceptions import LDAPExtensionError
+
+ROOT = "DC=contoso,DC=example"
+ASKED = ["objectGUID", "objectSid", "objectClass", "sAMAccountName", "mail", "userAccountControl", "isDeleted", "name"]
+
+
+def reader(connection, attributes=ASKED, text="(objectClass=user)", base=ROOT, **options):
+    """ldap3's DirSync loop."""
+    return connection.extend.microsoft.dir_sync(base, text, attributes=attributes, **options)
+
+
+def read(sync):
+    """Everything that is to be had now: attributes by plain DN."""
+    found = {}
+    while True:
+        for entry in sync.loop():
+            found[entry["dn"].split(";")[-1]] = dict(entry["attributes"])
+        if not sync.more_results:
+            return found
+
+
+@pytest.fixture
+def sync(lab):
+    """A lab with alice, and a DirSync reader that has read everything."""
+    lab.user(attributes={"mail": "a@b.example"})
+    lab.sync = reader(lab.connector())
+    lab.first = read(lab.sync)
+    return lab
+
+
+ALICE = f"CN=alice,OU=People,{ROOT}"
+
+
+def test_first_read(sync):
+    """Without a cookie everything comes, with the attributes asked for, instanceType and extended names."""
+    alice = sync.first[ALICE]
+    assert alice["objectGUID"] == [sync.domain.find("alice").anchor]
+    assert (alice["mail"], alice["instanceType"]) == (["a@b.example"], ["4"])
+    assert alice["objectClass"] == ["top", "person", "organizationalPerson", "user"]
+    assert f"CN=Administrator,CN=Users,{ROOT}" in sync.first
+
+
+def test_extended_names(lab):
+    """With the extended DN control names carry GUID and SID, as AD writes them."""
+    lab.user()
+    entries = reader(lab.connector(), text="(sAMAccountName=alice)").loop()
+    account = lab.domain.find("alice")
+    assert entries[0]["dn"].startswith(f"<GUID={account.guid}>;<SID=S-1-5-21-")
+    assert entries[0]["dn"].endswith(f">;{ALICE}")
+
+
+def test_idle(sync):
+    """Nothing changed, nothing comes."""
+    assert read(sync.sync) == {}
+
+
+def test_changed_attribute(sync):
+    """A change brings the changed attribute; a cleared one is named without values."""
+    sync.domain.set_user("alice", attributes={"mail": "new@b.example"})
+    change = read(sync.sync)[ALICE]
+    assert set(change) == {"objectGUID", "instanceType", "mail"}
+    assert change["mail"] == ["new@b.example"]
+    sync.domain.set_user("alice", attributes={"mail": None})
+    assert read(sync.sync)[ALICE]["mail"] == []
+
+
+def test_unrelated_change(sync):
+    """A change of what was not asked for brings no entry."""
+    sync.domain.set_user("alice", attributes={"title": "clerk"})
+    assert read(sync.sync) == {}
+
+
+def test_password(lab):
+    """A reset names the secrets without values: a signal that the password changed."""
+    lab.user()
+    sync = reader(lab.connector(), ["unicodePwd", "pwdLastSet", "ntPwdHistory"])
+    read(sync)
+    lab.domain.reset_password("alice", "Spring-2017!")
+    change = read(sync)[ALICE]
+    assert (change["unicodePwd"], change["ntPwdHistory"]) == ([], [])
+    assert len(change["pwdLastSet"]) == 1
+
+
+def test_move_and_rename(sync):
+    """A move comes even if no attribute that was asked for changed."""
+    sync.sync.attributes = ["mail"]
+    sync.domain.move_user("alice", "OU=Sales")
+    assert list(read(sync.sync)) == [f"CN=alice,OU=Sales,{ROOT}"]
+
+
+def test_deleted(sync):
+    """A deletion comes as the tombstone."""
+    guid = sync.domain.find("alice").guid
+    sync.domain.delete_user("alice")
+    ((dn, change),) = read(sync.sync).items()
+    assert dn == f"CN=alice\\0ADEL:{guid},CN=Deleted Objects,{ROOT}"
+    assert (change["isDeleted"], change["mail"]) == (["TRUE"], [])
+    assert change["objectGUID"] == [guid.bytes_le]
+
+
+def test_many(lab):
+    """More than a thousand entries come in several answers, each once, whatever changes in between."""
+    for number in range(1200):
+        lab.user(f"u{number}", attributes={"mail": "x@y.example"})
+    sync = reader(lab.connector(), text="(sAMAccountName=u*)")
+    first = sync.loop()
+    assert (len(first), sync.more_results) == (1000, True)
+    lab.domain.set_user("u1100", attributes={"mail": "z@y.example"})
+    rest = {entry["attributes"]["sAMAccountName"][0]: entry["attributes"] for entry in sync.loop()}
+    assert (len(rest), sync.more_results) == (200, False)
+    assert rest["u1100"]["mail"] == ["z@y.example"]
+    assert sync.loop() == []
+
+
+@pytest.mark.parametrize(("security", "works"), [(False, False), (True, True)])
+def test_rights(lab, security, works):
+    """Without Get-Changes only the object-security flag reads."""
+    lab.user()
+    sync = reader(lab.bind("CONTOSO\\alice", "Winter-2016!"), object_security=security)
+    if works:
+        assert sync.loop()
+    else:
+        with pytest.raises(LDAPExtensionError, match="insufficientAccessRights"):
+            sync.loop()
+
+
+def test_base_is_the_root(lab):
+    """The base has to be the head of the naming context."""
+    lab.user()
+    with pytest.raises(LDAPExtensionError, match="insufficientAccessRights"):
+        reader(lab.connector(), base=f"OU=People,{ROOT}").loop()
+
+
+@pytest.mark.parametrize("cookie", [b"garbage", b"MSDS\x03\x00\x00\x00" + bytes(100)])
+def test_garbage_cookie(lab, cookie):
+    """A cookie that is none is refused as an unavailable critical extension."""
+    with pytest.raises(LDAPExtensionError, match="unavailableCriticalExtension"):
+        reader(lab.connector(), cookie=cookie).loop()
+
+
+def test_cookie_outlives_the_connection(sync):
+    """A cookie goes on over a new connection."""
+    sync.domain.set_user("alice", attributes={"mail": "new@b.example"})
+    again = reader(sync.connector(), cookie=sync.sync.cookie)
+    assert list(read(again)) == [ALICE]

@@ -1,0 +1,171 @@
+"""Loading LDIF: what is read, and where a bad file is bad. And invented people."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from simulator.active_directory.ldif import LdifError, load_ldif
+from simulator.active_directory.population import populate
+from simulator.random import Randomness
+
+from .conftest import Lab
+
+ENTRY = """\
+dn: uid=joe,ou=Clerks,ou=People,dc=contoso,dc=example
+objectClass: top
+objectClass: person
+objectClass: organizationalPerson
+objectClass: inetOrgPerson
+cn: Joe Doe
+sn: Doe
+uid: joe
+"""
+
+
+class TestLoad:
+    """Good files."""
+
+    def test_entries(self, lab, tmp_path):
+        """Folded lines, comments, base64, units and both kinds of line ends are read."""
+        path = tmp_path / "people.ldif"
+        text = f"""\
+version: 1
+# people
+
+dn: ou=Clerks,ou=People,dc=contoso,dc=example
+objectClass: organizationalUnit
+ou: Clerks
+description: where clerks
+  sit
+
+{ENTRY}displayName:: SsO2ZSBEw7Y=
+userPassword: Secret-1
+# a comment that
+ goes on
+mail: joe@contoso.example
+
+dn: CN=Ann\\, Dr.,OU=People,DC=contoso,DC=example
+changetype: add
+objectClass: user
+sAMAccountName: ann
+userAccountControl: 514"""
+        path.write_bytes(text.replace("\n", "\r\n").encode())
+        loaded = load_ldif(lab.domain, path)
+        assert [(account.name, account.user_class, password) for account, password in loaded] == [
+            ("joe", "inetOrgPerson", "Secret-1"),
+            ("ann", "user", None),
+        ]
+        joe = lab.domain.find("joe")
+        assert joe.dn == "CN=joe,OU=Clerks,OU=People,DC=contoso,DC=example"
+        assert (joe.display_name, joe.attribute("mail"), joe.upn) == (
+            "Jöe Dö",
+            ("joe@contoso.example",),
+            "joe@contoso.example",
+        )
+        assert lab.domain.logon("joe", "Secret-1") == "ok"
+        ann = lab.domain.find("ann")
+        assert (ann.enabled, ann.nt_hash, ann.dn) == (False, b"", "CN=Ann\\, Dr.,OU=People,DC=contoso,DC=example")
+
+    def test_nothing(self, lab):
+        """An empty file has nobody."""
+        assert load_ldif(lab.domain, "") == load_ldif(lab.domain, "version: 1\n") == []
+
+
+class TestErrors:
+    """Bad files."""
+
+    @pytest.mark.parametrize(
+        ("text", "line", "reason"),
+        [
+            (ENTRY + "nonsense: x\n", 9, "no attribute 'nonsense'"),
+            (ENTRY + "userPassword: {SSHA}abcdef\n", 9, "hashed"),
+            (ENTRY + "userPassword: a\nuserPassword: b\n", 10, "one value"),
+            (ENTRY + "mail:: %%%\n", 9, "base64"),
+            (ENTRY + "mail:< file:///etc/passwd\n", 9, "URL"),
+            (ENTRY + "mail a@b\n", 9, "attribute: value"),
+            (ENTRY + "objectSid: x\n", 9, "can't be given"),
+            (ENTRY + "unicodePwd: x\n", 9, "can't be given"),
+            (ENTRY + "mail: a\nmail: b\n", 10, "one value"),
+            (ENTRY + "c: Germany\n", 9, "longer than 3"),
+            (ENTRY + "changetype: modify\n", 9, "only entries to add"),
+            (ENTRY + "dn: cn=x\n", 9, "empty line"),
+            (ENTRY + "\n" + ENTRY, 10, "taken by the entry of line 1"),
+            (ENTRY.replace("dc=contoso", "dc=else"), 1, "not below DC=contoso,DC=example"),
+            (ENTRY.replace("uid=joe,ou=Clerks", "cn=a,cn=b"), 1, "below OUs"),
+            (ENTRY.replace("dn: uid=joe", "dn: uid"), 1, "relative distinguished name"),
+            (ENTRY.replace("inetOrgPerson", "device"), 2, "organizational units only"),
+            ("dn: cn=x,dc=contoso,dc=example\ncn: x\n", 1, "objectClass is missing"),
+            ("cn: x\n", 1, "begins with dn:"),
+        ],
+    )
+    def test_position(self, lab, text, line, reason):
+        """An error names file, line and reason, and nothing is loaded."""
+        before = lab.domain.version
+        with pytest.raises(LdifError, match=reason.replace(".", "\\.")) as caught:
+            load_ldif(lab.domain, text, file="people.ldif")
+        assert (caught.value.file, caught.value.line) == ("people.ldif", line)
+        assert lab.domain.version == before
+
+    def test_nothing_half_loaded(self, lab):
+        """An error in the last entry keeps the first one out."""
+        with pytest.raises(LdifError):
+            load_ldif(lab.domain, ENTRY + "\ndn: cn=y,dc=contoso,dc=example\nobjectClass: nothing\n")
+        assert "joe" not in {account.name for account in lab.domain.accounts()}
+
+    def test_name_of_another(self, lab):
+        """A name that the domain knows already is an error of the file."""
+        lab.user("joe")
+        with pytest.raises(LdifError, match="'joe' exists"):
+            load_ldif(lab.domain, ENTRY)
+
+    def test_not_utf8(self, lab, tmp_path):
+        """What is not UTF-8 is an error at its line."""
+        path = tmp_path / "people.ldif"
+        path.write_bytes(ENTRY.encode() + b"description: \xff\xfe\n")
+        with pytest.raises(LdifError, match="UTF-8"):
+            load_ldif(lab.domain, path)
+
+    @settings(max_examples=60, deadline=None)
+    @given(st.text(max_size=60), st.integers(0, len(ENTRY)))
+    def test_garbled(self, noise, at):
+        """A file with noise in it loads or is refused with a line."""
+        domain = Lab().domain
+        try:
+            load_ldif(domain, ENTRY[:at] + noise + ENTRY[at:])
+        except LdifError as problem:
+            assert 0 < problem.line < 80  # noqa: PT017
+
+
+class TestPopulation:
+    """Invented people."""
+
+    def test_people(self, lab):
+        """Each has a name of their own that fits AD, and logs on with the password told."""
+        lab.user("person0")
+        people = populate(lab.domain, 300, Randomness(1))
+        assert len({person.name for person in people}) == 300
+        assert all(1 <= len(person.name) <= 20 and person.name.isascii() for person in people)
+        assert "person0" not in {person.name for person in people}
+        first = people[0]
+        assert lab.domain.logon(first.name, first.password) == "ok"
+        assert lab.domain.by_guid(first.guid).name == first.name
+
+    def test_scripts(self, lab):
+        """Names come in several scripts."""
+        names = "".join(
+            lab.domain.find(person.name).display_name for person in populate(lab.domain, 200, Randomness(1))
+        )
+        for first, last in (("a", "z"), ("а", "я"), ("α", "ω"), ("א", "ת"), ("一", "龥")):
+            assert any(first <= letter <= last for letter in names)
+
+    def test_same_seed(self, lab_with):
+        """The same seed gives the same people."""
+        assert populate(lab_with().domain, 50, Randomness(7)) == populate(lab_with().domain, 50, Randomness(7))
+        assert populate(lab_with().domain, 5, Randomness(7)) != populate(lab_with().domain, 5, Randomness(8))
+
+    def test_twice(self, lab):
+        """A second population does not collide with the first."""
+        names = {person.name for _ in range(2) for person in populate(lab.domain, 200, Randomness(1))}
+        assert len(names) == 400
