@@ -156,14 +156,26 @@ class _Worker:
             self.process.join()
 
 
+def prepare(modules: Sequence[str] = ("simulator.scenario.runner",)) -> Any:
+    """Begin to start what workers come from, while this process goes on; returns their multiprocessing context.
+
+    ``modules`` are imported once, for all workers. Where there is no fork server each worker imports them itself.
+    """
+    if "forkserver" not in multiprocessing.get_all_start_methods():
+        return multiprocessing.get_context("spawn")
+    from multiprocessing import forkserver
+
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload([*modules, "simulator.workers"])
+    forkserver.ensure_running()
+    return context
+
+
 class _Pool:
     """As many workers as there are jobs."""
 
     def __init__(self, run: RunFunction, keep_trace: bool, jobs: int) -> None:
-        methods = multiprocessing.get_all_start_methods()
-        self._context: Any = multiprocessing.get_context("forkserver" if "forkserver" in methods else "spawn")
-        if "forkserver" in methods:
-            self._context.set_forkserver_preload([_module_of(run), "simulator.workers"])
+        self._context = prepare([_module_of(run)])
         self._arguments = (run, keep_trace, list(sys.path))
         self._jobs = jobs
         self._workers: list[_Worker] = []

@@ -74,6 +74,10 @@ def run(
         refuse("--html comes in a later version", "until then use --junit FILE or --json FILE")
     _refuse_unwritable(junit, json)
     worker_count, seed_value, until, factory = jobs_of(jobs), seed_of(seed), offset_of(to), engine_of(engine)
+    if worker_count > 1:
+        from simulator.workers import prepare
+
+        prepare()
     cases = chosen_cases(paths, tags, rule, profile)
 
     from simulator.scenario.runner import RunOptions, run_case
