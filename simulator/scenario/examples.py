@@ -32,9 +32,9 @@ def expand(root: Mapping) -> tuple[Variants, list[Problem]]:
     )
     columns = list(dict.fromkeys(key.text for _, row in rows for key, _ in row.entries))
     problems += [_unknown(node, columns) for node in used if node.text[1:] not in columns]
+    needed = {node.text[1:] for node in used}.intersection(columns)
     for name, row in rows:
         have = {key.text for key, _ in row.entries}
-        needed = {node.text[1:] for node in used if node.text[1:] in columns}
         for key in sorted(needed - have):
             problems.append(Problem(f'missing key "{key}" in this row', name, f'"${key}" is used in the file'))
     if problems or not rows:
@@ -50,13 +50,15 @@ def _read_rows(root: Mapping, table: Node, problems: list[Problem]) -> list[tupl
         )
         return []
     rows: list[tuple[Scalar, Mapping]] = []
+    taken: set[str] = set()
     for item in table.items:
         if build(Row, plain(item), item, problems, {}) is None or not isinstance(item, Mapping):
             continue
         name, row = item.get("name"), item.get("values")
         if isinstance(name, Scalar) and isinstance(row, Mapping):
-            if any(name.text == other.text for other, _ in rows):
+            if name.text in taken:
                 problems.append(Problem(f'there is another row "{name.text}"', name, "each row has a name of its own"))
+            taken.add(name.text)
             rows.append((name, row))
     return rows
 

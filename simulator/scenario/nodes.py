@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 DEPTH_MAX = 50
 """Deepest nesting of mappings and lists; the format itself needs 10."""
 
+CONTROLS_MAX = 100
+"""Most forbidden characters that are reported; a file with more is no text."""
+
 UNREADABLE = "*"
 """The style of a node that stands for something already reported; nothing more is said about it."""
 
@@ -83,9 +86,8 @@ def split_lines(text: str) -> list[str]:
 
 def compose(text: str) -> tuple[Node | None, list[Problem]]:
     """The document's root, and what is wrong with the text; no root where it can't be read to its end."""
-    controls = [_control(text, match) for match in _CONTROL.finditer(text)]
-    if controls:
-        return None, controls
+    if _CONTROL.search(text):
+        return None, _controls(text)
     composer = _Composer()
     try:
         for event in yaml.parse(text, Loader=_LOADER):
@@ -99,10 +101,17 @@ def compose(text: str) -> tuple[Node | None, list[Problem]]:
     return composer.root, composer.problems
 
 
-def _control(text: str, match: re.Match[str]) -> Problem:
-    lines = split_lines(text[: match.start()])
-    message = f"a character that a scenario may not hold (U+{ord(match[0]):04X})"
-    return Problem(message, Node(len(lines), len(lines[-1]) + 1, 1), "write it as an escape in double quotes")
+def _controls(text: str) -> list[Problem]:
+    """The characters that a scenario may not hold; a hundred of them tell enough."""
+    found = []
+    for number, line in enumerate(split_lines(text), 1):
+        for match in _CONTROL.finditer(line):
+            message = f"a character that a scenario may not hold (U+{ord(match[0]):04X})"
+            place = Node(number, match.start() + 1, 1)
+            found.append(Problem(message, place, "write it as an escape in double quotes"))
+            if len(found) == CONTROLS_MAX:
+                return found
+    return found
 
 
 _SYNTAX_HINTS = {

@@ -363,3 +363,17 @@ def test_unreadable_file_is_an_error(tmp_path: Path) -> None:
     path.write_text(ONE_ACTION)
     path.chmod(0)
     assert "Permission denied" in load(path).errors[0].message
+
+
+@pytest.mark.parametrize("mark", ["[", "{", "? ", "- ", "\x00", "&a ", "a: {", '"'])
+def test_a_megabyte_of_one_mark_is_an_error_soon(mark: str) -> None:
+    """Endless nesting and endless rubbish end the reading, not the reader."""
+    loaded = read(mark * (SIZE_MAX // len(mark)))
+    assert 1 <= len(loaded.errors) <= 100
+
+
+def test_nesting_of_fifty_levels_is_read() -> None:
+    """Fifty levels are nested deeply enough for anybody; they are read, and are wrong for what they hold."""
+    for levels, message in ((49, 'unknown key "x"'), (50, "nested too deeply")):
+        [error, *_] = read(ONE_ACTION + "x: " + "[" * levels + "]" * levels).errors
+        assert error.message == message
