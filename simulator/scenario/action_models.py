@@ -42,13 +42,13 @@ Switch = Annotated[Literal["on", "off"], SWITCH]
 
 
 def read_password_policies(value: object) -> str:
-    """``none``, or one or both policies' names, separated by commas."""
+    """``none``, which the tenant spells ``None``, or one or both policies' names, separated by commas."""
     if isinstance(value, (list, tuple)):
         names = [read_word(item) for item in value]
     else:
         names = [name.strip() for name in read_word(value).split(",")]
     if names in (["none"], ["None"]):
-        return "none"
+        return "None"
     for name in names:
         if name not in POLICIES:
             raise bad(f'unknown password policy "{name}"', "expected none or one of " + ", ".join(POLICIES))
