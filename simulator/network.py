@@ -36,7 +36,7 @@ class Attempt:
     """One use of a wire, or one commit, by the agent.
 
     ``outcome``: ``ok``, ``failed``, ``crashed``, ``redirected``; ``answered``: the agent saw the answer;
-    ``retry_after``: the pause (seconds) that the answer asked for; ``users``: handles of those whose credentials it carries.
+    ``retry_after``: the pause (seconds) that the answer asked for; ``users``: whose credentials it carries (handles).
     """
 
     sequence: int

@@ -103,6 +103,7 @@ class World:
         self.passwords = Passwords()
         self.people: dict[str, Person] = {}
         self.forests: dict[str, Forest] = {}
+        self.default_domain = ""
         self.tenant = Tenant(self.clock, self.randomness, profile, policy=cloud_policy)
         self.application = TenantApplication(self.tenant)
         self.store = MemoryStore(name)

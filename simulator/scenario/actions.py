@@ -42,7 +42,7 @@ def home(world: World, what: Any) -> Domain:
     """The domain that an action names, or the first one."""
     if getattr(what, "domain", None) is not None:
         return world.domain(what.domain)
-    return next(world.domains)
+    return world.domain(world.default_domain)
 
 
 def cloud_user(world: World, handle: str) -> CloudUser:

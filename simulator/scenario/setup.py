@@ -45,6 +45,7 @@ def build_world(case: Case, *, seed: int | None = None, engine: AgentFactory | N
         for domain_name, spec in domains.items():
             domain = forest.add_domain(domain_name, domain_policy(spec.policy), controllers=spec.controllers)
             domain.fine_grained.extend(fine_grained(spec))
+    world.default_domain = given.default_domain()
     return world
 
 
@@ -135,17 +136,17 @@ class Setup:
     def _people(self) -> None:
         world = self.world
         for user in self.given.users:
-            domain = world.domain(user.domain or next(world.domains).name)
+            domain = world.domain(user.domain or world.default_domain)
             self._user(domain, user)
         if self.given.directory is not None:
-            domain = next(world.domains)
+            domain = world.domain(world.default_domain)
             path = Path(self.case.path).parent / self.given.directory
             for account, password in load_ldif(domain, path):
                 world.add_person(account.name, domain.name, account.guid).upn = account.upn
                 if password is not None:
                     world.passwords.learn(account.name, password)
         if self.given.population is not None:
-            populate(next(world.domains), self.given.population.count, world.randomness)
+            populate(world.domain(world.default_domain), self.given.population.count, world.randomness)
 
     def _user(self, domain: Domain, user: UserSpec) -> None:
         world, settled = self.world, self.given.sync == "settled"

@@ -24,7 +24,7 @@ from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from freezegun.api import real_perf_counter as now
+import freezegun.api
 
 from pwsync.credential import protect
 from simulator.active_directory.population import populate
@@ -38,6 +38,11 @@ from simulator.world import World
 START = datetime(2017, 1, 13, 9, tzinfo=UTC)
 PASSWORD = "Winter-2016!"
 ROOT = Path(__file__).resolve().parents[2]
+
+
+def now() -> float:
+    """Real time in seconds, frozen or not."""
+    return freezegun.api.real_perf_counter()
 
 
 @dataclass
