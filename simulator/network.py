@@ -139,12 +139,12 @@ class Network:
         self.attempts: list[Attempt] = []
         self.down: set[str] = set()
         self.watchers: list[Callable[[Attempt], None]] = []
-        self._counting = False
+        self.counting = False
 
     def begin(self) -> None:
         """Count, record and break from now on; what came before is forgotten."""
         self.attempts.clear()
-        self._counting = True
+        self.counting = True
 
     def assume(self, on: str) -> None:
         """Record an attempt that is taken as made, and that succeeded."""
@@ -155,11 +155,11 @@ class Network:
     @contextmanager
     def off_record(self) -> Iterator[None]:
         """Calls in this block are not counted, not traced, and meet no fault."""
-        counting, self._counting = self._counting, False
+        counting, self.counting = self.counting, False
         try:
             yield
         finally:
-            self._counting = counting
+            self.counting = counting
 
     def unfired(self) -> list[ArmedFault]:
         """Rules that took no attempt."""
@@ -189,14 +189,14 @@ class Network:
     ) -> T:
         """Carry one attempt over a wire; returns the answer or raises what the client would see."""
         attempt = Attempt(len(self.attempts) + 1, on, self._clock(), domain, controller, users, content=content)
-        if not self._counting:
+        if not self.counting:
             return wire.perform({})
         self.attempts.append(attempt)
-        fault, item_results = self._match(attempt)
+        fault, item_results, delay = self._match(attempt)
         if item_results:
             attempt.item_results = item_results
         try:
-            answer = self._deliver(attempt, wire, fault.rule if fault else None, item_results)
+            answer = self._deliver(attempt, wire, fault.rule if fault else None, item_results, delay)
         except AgentCrash:
             self._close(attempt, CRASHED, "the agent died", fault)
             raise
@@ -212,10 +212,14 @@ class Network:
             self._close(attempt, outcome, trouble[0], fault)
         return answer
 
-    def _match(self, attempt: Attempt) -> tuple[ArmedFault | None, dict[str, int]]:
-        """The first rule that takes the attempt, and item results by user: rules on single items go side by side."""
+    def _match(self, attempt: Attempt) -> tuple[ArmedFault | None, dict[str, int], timedelta]:
+        """The first rule that takes the attempt, item results by user, and the delay that comes with them.
+
+        Rules on single items go side by side; of their delays the longest counts.
+        """
         results: dict[str, int] = {}
         taken: ArmedFault | None = None
+        delay = timedelta(0)
         offset = self._trace.offset()
         for fault in self.faults:
             if not fault.fits(attempt) or not fault.takes(offset):
@@ -224,6 +228,7 @@ class Network:
                 if taken is None and not results:
                     taken = fault
                     fault.fired += 1
+                    delay = fault.rule.delay or delay
                 continue
             if taken is not None:
                 continue
@@ -231,14 +236,16 @@ class Network:
             fresh = [user for user in users if user not in results]
             for user in fresh:
                 results[user] = fault.rule.result
-            fault.fired += bool(fresh)
-        return taken, results
+            if fresh:
+                fault.fired += 1
+                delay = max(delay, fault.rule.delay or delay)
+        return taken, results, delay
 
-    def _deliver(self, attempt: Attempt, wire: Wire[T], rule: Any, results: Mapping[str, int]) -> T:
+    def _deliver(
+        self, attempt: Attempt, wire: Wire[T], rule: Any, results: Mapping[str, int], delay: timedelta
+    ) -> T:
         self._check_link(attempt, wire)
-        pause = self._latency[attempt.on.partition(".")[0]]
-        if rule is not None and rule.delay is not None:
-            pause += rule.delay
+        pause = self._latency[attempt.on.partition(".")[0]] + delay
         if pause:
             self._wait(pause)
             self._check_link(attempt, wire)
