@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from datetime import datetime, timedelta
 
-from pwsync.errors import NotSupported
+from pwsync.errors import NotSupported, Refused
 from pwsync.ports import Agent
 from simulator.network import AgentCrash
 from simulator.refusal import Refusal
@@ -21,10 +21,16 @@ REBOOT_TAKES = timedelta(minutes=2)
 """How long the server takes to restart."""
 
 
+def unheard(refusal: Refusal | Refused) -> None:
+    """Nobody waits for the answer to an operator's call: pass the refusal on."""
+    raise refusal
+
+
 class AgentHost:
     """Runs an agent as a service.
 
     build: makes a new process. later: (delay, what) queues something. begun: told of each start of the service.
+    refused: set by whoever makes an operator's call, and told if that call has to wait and is then refused.
     """
 
     def __init__(
@@ -43,6 +49,7 @@ class AgentHost:
         self.installed = False
         self.running = False
         self.busy = False
+        self.refused: Callable[[Refusal | Refused], None] = unheard
         self._after_cycle: list[Callable[[], None]] = []
         self._dying: timedelta | None = None
 
@@ -131,19 +138,35 @@ class AgentHost:
         """An operator's object cycle, beside the schedule; with a cycle running, after it."""
         self.check_running()
         if self.busy:
-            self._after_cycle.append(lambda: self.run_object_cycle(kind))
+            self._after_cycle.append(self.answered_later(lambda: self.run_object_cycle(kind)))
             return
         self._run(lambda agent: agent.run_object_cycle(kind))
 
     def operate(self, what: Callable[[Agent], None]) -> None:
         """An operator's call to the agent; with a cycle running, after it."""
         if self.busy:
-            self._after_cycle.append(lambda: what(self.agent))
+            self._after_cycle.append(self.answered_later(lambda: self.ask(what)))
             return
+        self.ask(what)
+
+    def ask(self, what: Callable[[Agent], None]) -> None:
+        """An operator's call that is answered at once, with a cycle running too: one that changes nothing."""
         try:
             what(self.agent)
         except NotImplementedError as error:
             raise NotSupported(str(error)) from error
+
+    def answered_later(self, call: Callable[[], None]) -> Callable[[], None]:
+        """An operator's call, to be made later: a refusal goes to whoever is :attr:`refused` now."""
+        refused = self.refused
+
+        def make() -> None:
+            try:
+                call()
+            except (Refusal, Refused) as refusal:
+                refused(refusal)
+
+        return make
 
     def _run(self, what: Callable[[Agent], None]) -> None:
         self.busy = True

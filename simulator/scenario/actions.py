@@ -234,7 +234,7 @@ def full_password_sync(world: World, what: Any, sessions: Sessions) -> str:
 def run_object_cycle(world: World, what: Any, sessions: Sessions) -> str:
     kind = what.type or "delta"
     world.host.check_running()
-    world.after_actions(lambda: world.host.run_object_cycle(kind))
+    world.after_actions(world.host.answered_later(lambda: world.host.run_object_cycle(kind)))
     return str(kind)
 
 
@@ -282,13 +282,13 @@ def configure(world: World, what: Any, sessions: Sessions) -> str:
 
 @action("agent.set-password-interval")
 def set_password_interval(world: World, what: Any, sessions: Sessions) -> str:
-    world.host.operate(lambda agent: agent.set_password_interval(what.every))
+    world.host.ask(lambda agent: agent.set_password_interval(what.every))
     return ""
 
 
 @action("agent.select-users")
 def select_users(world: World, what: Any, sessions: Sessions) -> str:
-    world.host.operate(lambda agent: agent.select_users([world.anchor(user) or user for user in what.users]))
+    world.host.ask(lambda agent: agent.select_users([world.anchor(user) or user for user in what.users]))
     return " ".join(what.users)
 
 

@@ -6,6 +6,7 @@ Decisions (what an expectation means, whether an invariant holds) live elsewhere
 from __future__ import annotations
 
 import importlib
+import shlex
 import traceback
 from collections.abc import Sequence
 from contextlib import suppress
@@ -78,7 +79,10 @@ def load_engine(name: str) -> AgentFactory:
 
 @dataclass
 class Outcome:
-    """What became of the actions of one entry: the refusal of each (None if it was carried out)."""
+    """What became of the actions of one entry: the refusal of each (None if it was carried out).
+
+    An action that had to wait for the agent's cycle may be refused when its turn comes; that is one more refusal then.
+    """
 
     refusals: list[str | None] = field(default_factory=list)
     details: list[str] = field(default_factory=list)
@@ -103,22 +107,26 @@ class Run:
         world, limit = self.world, self.options.to
         world.idle.skipping = not self.options.every_cycle
         with world.frozen():
-            Setup(world, self.case).run()
-            self.checks.begin()
-            world.after_instant = self._after_instant
-            steps = [step for step in self.scenario.timeline if limit is None or step.at <= limit]
-            for step in steps:
-                self._queue(step)
-            last = max((step.at for step in steps), default=timedelta(0))
             try:
-                world.run_until(world.start + (limit if limit is not None else last))
+                self._live(limit)
             except Exception as error:
                 if self.options.engine is None:
                     raise
                 self._engine_failed(error)
-            if limit is None or limit >= last:
-                self._judge_faults()
-            self._take(self.checks.finish())
+
+    def _live(self, limit: timedelta | None) -> None:
+        world = self.world
+        Setup(world, self.case).run()
+        self.checks.begin()
+        world.after_instant = self._after_instant
+        steps = [step for step in self.scenario.timeline if limit is None or step.at <= limit]
+        for step in steps:
+            self._queue(step)
+        last = max((step.at for step in self.scenario.timeline), default=timedelta(0))
+        world.run_until(world.start + (limit if limit is not None else last))
+        if limit is None or limit >= last:
+            self._judge_faults()
+        self._take(self.checks.finish())
 
     def _queue(self, step: Any) -> None:
         when = self.world.start + step.at
@@ -131,26 +139,31 @@ class Run:
     # --- actions ------------------------------------------------------------------------------------------------
 
     def _act(self, step: Any, what: Any, outcome: Outcome) -> None:
-        who = getattr(what, "user", None) or ""
+        self.world.host.refused = partial(self._refused, step, what, outcome)
         try:
             told = actions.perform(self.world, what, self.sessions)
         except (Refusal, Refused) as refusal:
-            detail = getattr(refusal, "detail", "") or str(refusal)
-            outcome.refusals.append(refusal.reason)
-            outcome.details.append(detail)
-            self.world.trace.say("people", f"{what.name} {who} refused: {refusal.reason}")
-            if not any(each.name == "refused" for each in step.expect):
-                self._fail(
-                    "action",
-                    f"{what.name} was refused",
-                    what.position,
-                    expected="carried out",
-                    got=f"refused: {refusal.reason} ({detail})",
-                    about=who,
-                )
+            self._refused(step, what, outcome, refusal)
             return
         outcome.refusals.append(None)
-        self.world.trace.say("people", f"{what.name} {who} {told}")
+        self.world.trace.say("people", f"{what.name} {getattr(what, 'user', None) or ''} {told}")
+
+    def _refused(self, step: Any, what: Any, outcome: Outcome, refusal: Refusal | Refused) -> None:
+        """The world has refused an action, at once or when its turn came; is it a failure?"""
+        who = getattr(what, "user", None) or ""
+        detail = getattr(refusal, "detail", "") or str(refusal)
+        outcome.refusals.append(refusal.reason)
+        outcome.details.append(detail)
+        self.world.trace.say("people", f"{what.name} {who} refused: {refusal.reason}")
+        if not any(each.name == "refused" for each in step.expect):
+            self._fail(
+                "action",
+                f"{what.name} was refused",
+                what.position,
+                expected="carried out",
+                got=f"refused: {refusal.reason} ({detail})",
+                about=who,
+            )
 
     # --- expectations -------------------------------------------------------------------------------------------
 
@@ -264,16 +277,16 @@ def run_case(case: Case, options: RunOptions | None = None) -> RunResult:
 
 
 def repeat_command(case: Case, options: RunOptions, seed: int) -> str:
-    """The command that repeats a run."""
+    """The command that repeats a run, quoted for a shell."""
     path = Path(case.path)
     with suppress(ValueError):
         path = path.resolve().relative_to(Path.cwd())
-    words = ["pwsync run", f"{path}::{case.row}" if case.row else str(path)]
-    words += [f"--profile {case.profile}", f"--seed {seed}"]
+    words = ["pwsync", "run", f"{path}::{case.row}" if case.row else str(path)]
+    words += ["--profile", case.profile, "--seed", str(seed)]
     if options.engine is not None:
-        words.append(f"--engine {options.engine}")
+        words += ["--engine", options.engine]
     if options.to is not None:
-        words.append(f"--to {format_offset(options.to)}")
+        words += ["--to", format_offset(options.to)]
     if options.every_cycle:
         words.append("--every-cycle")
-    return " ".join(words)
+    return shlex.join(words)

@@ -7,6 +7,7 @@ from pathlib import Path
 from textwrap import dedent
 from typing import Any
 
+from simulator.report.text import result_text
 from simulator.scenario.file import Case, load_text
 from simulator.scenario.result import Failure, RunResult
 from simulator.scenario.runner import Run, RunOptions, run_case
@@ -58,7 +59,8 @@ def opened(text: str, **options: Any) -> Run:
 
 def held(result: RunResult) -> RunResult:
     """The same result; fails with all that was told if it is another outcome than ``held``."""
-    assert (result.outcome, result.failures, result.harness_fault) == ("held", (), None)
+    assert result.outcome == "held", result_text(result)
+    assert (result.failures, result.harness_fault) == ((), None)
     return result
 
 
