@@ -218,7 +218,6 @@ class SyncAgent:
         (object_grid, objects_on), (password_grid, passwords_on) = self._grids()
         if objects_on and object_grid.due(now) and self._passwords is not None:
             self._ports.run_history("object")
-            self._passwords.look_again()
             object_grid.passed(now)
         if passwords_on and password_grid.due(now) and self._passwords is not None:
             self._ports.run_history("password")
@@ -269,10 +268,8 @@ class SyncAgent:
     def _run_objects(self, *, initial: bool) -> None:
         if self._objects is None or self._passwords is None:
             return
-        passwords = self._passwords
         self._ports.run_history("object")
         self._objects.run(initial=initial)
-        passwords.look_again()
 
     def _run_passwords(self) -> None:
         if self._passwords is None:

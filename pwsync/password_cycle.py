@@ -66,6 +66,7 @@ class PasswordCycle:
         ready = [(connector, domain) for connector, domain in self._domains() if self._is_ready(domain)]
         if not ready:
             return
+        self._takes_forced_change = None
         try:
             self.collect(ready)
             chosen = self.select()
@@ -97,10 +98,6 @@ class PasswordCycle:
     def next_beat(self) -> datetime:
         """When the next heartbeat is due if nothing is sent before."""
         return self._heartbeat.next
-
-    def look_again(self) -> None:
-        """An object cycle has run: what the tenant's features are is asked again when it matters."""
-        self._takes_forced_change = None
 
     # --- collect
 

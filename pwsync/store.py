@@ -19,7 +19,7 @@ from pwsync.state import DomainState, ObjectState, PasswordState, State, Touched
 SCHEMA_VERSION = 1
 _WAY_OUT = "Move the file away and start again: the agent then synchronizes everything anew."
 
-_FOURTEEN_VALUES = "(?,?,?,?,?,?,?,?,?,?,?,?,?,?)"
+_FIFTEEN_VALUES = "(?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)"
 _ROWS_AT_ONCE = 100
 
 _SCHEMA = """
@@ -29,7 +29,7 @@ CREATE TABLE domains (name TEXT PRIMARY KEY, password_sync INTEGER NOT NULL, ful
     replication_cookie BLOB) WITHOUT ROWID;
 CREATE TABLE objects (anchor TEXT PRIMARY KEY, domain TEXT NOT NULL, dn TEXT NOT NULL, left_out TEXT,
     password_left_out TEXT, wanted BLOB, exported BLOB, attributes TEXT NOT NULL);
-CREATE TABLE passwords (anchor TEXT PRIMARY KEY, domain TEXT NOT NULL, dn TEXT NOT NULL, version INTEGER,
+CREATE TABLE passwords (row INTEGER PRIMARY KEY, anchor TEXT NOT NULL, domain TEXT NOT NULL, dn TEXT NOT NULL, version INTEGER,
     changed INTEGER, usn INTEGER, forced INTEGER NOT NULL, due INTEGER NOT NULL, temporary INTEGER NOT NULL,
     attempted_version INTEGER, attempted_changed INTEGER, applied_version INTEGER, applied_changed INTEGER,
     status TEXT NOT NULL);
@@ -42,6 +42,7 @@ class Store:
     def __init__(self, port: StorePort) -> None:
         self._port = port
         self._committing = False
+        self._rows: dict[str, int] = {}
         try:
             self._connection = sqlite3.connect(
                 port.path,
@@ -134,12 +135,14 @@ class Store:
             if not record.settled:
                 state.outbound[record.anchor] = record
         for row in rows(
-            "SELECT anchor, domain, dn, version, changed, usn, forced, due, temporary, attempted_version, "
-            "attempted_changed, applied_version, applied_changed, status FROM passwords ORDER BY rowid"
+            "SELECT row, anchor, domain, dn, version, changed, usn, forced, due, temporary, attempted_version, "
+            "attempted_changed, applied_version, applied_changed, status FROM passwords ORDER BY row"
         ):
-            password = state.passwords[row[0]] = _password(row)
+            self._rows[row[1]] = row[0]
+            password = state.passwords[row[1]] = _password(row[1:])
             if password.waits:
                 state.waiting[password.anchor] = password
+        self._last_row = max(self._rows.values(), default=0)
         return state
 
     def _write(self, written: Touched) -> None:
@@ -152,15 +155,33 @@ class Store:
             [_domain_row(state.domains[name]) for name in written.domains],
         )
         self._write_objects(written.objects)
-        if gone := [(anchor,) for anchor in written.passwords if anchor not in state.passwords]:
-            many("DELETE FROM passwords WHERE anchor = ?", gone)
-        rows = list(_password_rows(state.passwords, written.passwords))
+        if gone := [(self._row(anchor),) for anchor in written.passwords if anchor not in state.passwords]:
+            many("DELETE FROM passwords WHERE row = ?", gone)
+        rows = list(self._password_rows(written.passwords))
         for start in range(0, len(rows), _ROWS_AT_ONCE):
             # One statement for many rows: SQLite is entered, and the interpreter lock given away, once for all of them.
             some = rows[start : start + _ROWS_AT_ONCE]
-            places = ",".join([_FOURTEEN_VALUES] * len(some))
+            places = ",".join([_FIFTEEN_VALUES] * len(some))
             statement = f"INSERT OR REPLACE INTO passwords VALUES {places}"  # noqa: S608 - question marks only
             self._connection.execute(statement, [value for row in some for value in row])
+
+    def _row(self, anchor: str) -> int:
+        """The number of a user's row: replacing by number takes half as long as by the text of an anchor."""
+        found = self._rows.get(anchor)
+        if found is None:
+            self._last_row += 1
+            found = self._rows[anchor] = self._last_row
+        return found
+
+    def _password_rows(self, anchors: Iterable[str]) -> Iterator[tuple[Any, ...]]:
+        for anchor in anchors:
+            state = self.state.passwords.get(anchor)
+            if state is not None:
+                yield (
+                    self._row(anchor), anchor, state.domain, state.dn, *(state.pending or _NO_STAMP), state.forced,
+                    state.due, state.temporary, *(state.attempted or _NOT_SENT), *(state.applied or _NOT_SENT),
+                    state.status,
+                )  # fmt: skip
 
     def _write_objects(self, anchors: Iterable[str]) -> None:
         state = self.state
@@ -214,11 +235,3 @@ _NO_STAMP = (None, None, None)
 _NOT_SENT = (None, None)
 
 
-def _password_rows(passwords: Mapping[str, PasswordState], anchors: Iterable[str]) -> Iterator[tuple[Any, ...]]:
-    for anchor in anchors:
-        state = passwords.get(anchor)
-        if state is not None:
-            yield (
-                anchor, state.domain, state.dn, *(state.pending or _NO_STAMP), state.forced, state.due,
-                state.temporary, *(state.attempted or _NOT_SENT), *(state.applied or _NOT_SENT), state.status,
-            )  # fmt: skip

@@ -155,7 +155,8 @@ class CloudWire:
         body = environ["wsgi.input"].read()
         on, request, items = classify(environ, body)
         anchors = [item.source_anchor or "" for item in items]
-        users = [self._world.handle_of_anchor(anchor) for anchor in anchors]
+        counting = self._world.network.counting
+        users = [self._world.handle_of_anchor(anchor) for anchor in anchors] if counting else []
 
         def perform(results: Mapping[str, int]) -> Answer:
             extra: dict[str, Any] = {
