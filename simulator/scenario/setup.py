@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -128,6 +129,7 @@ class Setup:
             apply()
         if staging:
             host.agent.configure(staging=True)
+            self.world.configure_agent(replace(self.world.settings, staging=True))
         host.agent.stop()
         host.agent.start()
         host.run_due()
