@@ -20,7 +20,7 @@ class NoSecretLeaks(Invariant):
         self._lines = 0
         self._events = 0
         self._requests = 0
-        self._needles: list[tuple[str, bytes]] = []
+        self._needles: list[tuple[str, str, bytes]] = []
         self._known: set[bytes] = set()
 
     def instant(self) -> Iterable[Violation]:
@@ -48,20 +48,21 @@ class NoSecretLeaks(Invariant):
             if nt in self._known:
                 continue
             self._known.add(nt)
+            user, secret = label.partition("#")[0], f"the NT hash of {label}"
             if len(password) >= LENGTH_MIN:
-                self._needles.append((label, password.encode("utf-8", "surrogatepass")))
-                self._needles.append((label, password.encode("utf-16-le", "surrogatepass")))
-            self._needles.append((f"the NT hash of {label}", nt))
-            self._needles.append((f"the NT hash of {label}", nt.hex().encode()))
-            self._needles.append((f"the NT hash of {label}", nt.hex().upper().encode()))
-            self._needles.append((f"the NT hash of {label}", base64.b64encode(nt).rstrip(b"=")))
+                self._needles.append((user, label, password.encode("utf-8", "surrogatepass")))
+                self._needles.append((user, label, password.encode("utf-16-le", "surrogatepass")))
+            self._needles.append((user, secret, nt))
+            self._needles.append((user, secret, nt.hex().encode()))
+            self._needles.append((user, secret, nt.hex().upper().encode()))
+            self._needles.append((user, secret, base64.b64encode(nt).rstrip(b"=")))
 
     def _find(self, where: str, data: bytes) -> Iterator[Violation]:
-        for label, needle in self._needles:
+        for user, secret, needle in self._needles:
             if needle in data:
                 yield Violation(
-                    held=f"{label} is a secret",
+                    held=f"{secret} is a secret",
                     came=f"it stands in {where}",
-                    about=label.partition("#")[0],
-                    key=f"{where}/{label}",
+                    about=user,
+                    key=f"{where}/{secret}",
                 )

@@ -1,0 +1,404 @@
+"""Each invariant catches what breaks it, says whom it concerns, and lets the true agent pass."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import pytest
+from world import broken_agents as doubles
+from world.runs import ALICE, BOTH, broken, case, held, opened
+
+from pwsync.credential import nt_hash
+from simulator.invariants import INVARIANTS, Checks
+from simulator.scenario.result import Failure
+from simulator.scenario.runner import Run, RunOptions, run_case
+from simulator.scenario.sessions import Sessions
+
+SPRING = """\
+  - at: +1m
+    do: {ad.change-password: {user: alice, password: "Spring-2017!"}}
+"""
+
+
+def end(offset: str) -> str:
+    """An entry that lets the run go on until then, and expects nothing that could fail."""
+    return f"  - {{at: {offset}, expect: {{cloud.user: {{user: alice, exists: true}}}}}}\n"
+
+
+@dataclass(frozen=True)
+class Planting:
+    """An agent, the invariant that it breaks, the scenario that shows it, and words of the argument."""
+
+    agent: str
+    id: str
+    scenario: str
+    words: tuple[str, ...] = ()
+    user: str = "alice"
+
+
+PLANTINGS = (
+    Planting(
+        "GivesUp",
+        "converges",
+        ALICE
+        + "faults: [{on: cloud.set-passwords, user: alice, times: 1, result: 5}]\ntimeline:\n"
+        + SPRING
+        + end("+36m"),
+        ("nothing has held back alice's password since", "the tenant still does not have alice's password number 2"),
+    ),
+    Planting(
+        "SkipsAfterFailure",
+        "converges",
+        ALICE + "faults: [{on: directory.read-passwords, call: 1, fail: 8453}]\ntimeline:\n" + SPRING + end("+36m"),
+        ("an object cycle and 3 password cycles have run",),
+    ),
+    Planting(
+        "RepeatsRequest",
+        "never-older",
+        ALICE
+        + """
+faults:
+  - {on: cloud.set-passwords, call: 1, lose: request}
+  - {on: cloud.set-passwords, call: 2, lose: response}
+timeline:
+"""
+        + SPRING
+        + """\
+  - at: +3m
+    do: {ad.change-password: {user: alice, password: "Summer-2017!"}}
+"""
+        + end("+6m"),
+        ("alice's password number 3", "password number 2, which is older"),
+    ),
+    Planting(
+        "SendsNonsense",
+        "never-older",
+        ALICE + "timeline:\n" + SPRING + end("+2m"),
+        ("a password that the directory never held",),
+    ),
+    Planting(
+        "SendsAgain",
+        "no-write-without-cause",
+        BOTH
+        + "timeline:\n"
+        + SPRING
+        + """\
+  - at: +3m
+    do: {ad.change-password: {user: bob, password: "Spring-2017!"}}
+"""
+        + end("+4m"),
+        ("knew that alice's password number 2 was applied", "nobody had ordered"),
+    ),
+    Planting(
+        "FullAtEachStart",
+        "no-write-without-cause",
+        ALICE + "timeline:\n  - {at: +1m, do: {agent.crash: {}}}\n" + end("+2m"),
+        ("knew that alice's password number 1 was applied",),
+    ),
+    Planting(
+        "NewestFirst",
+        "order-within-cycle",
+        BOTH
+        + "timeline:\n"
+        + SPRING
+        + """\
+  - at: +1m1s
+    do: {ad.change-password: {user: bob, password: "Spring-2017!"}}
+"""
+        + end("+2m"),
+        ("alice's change (09:01:00) was made before bob's (09:01:01)", "sent bob's first in the same cycle"),
+    ),
+    Planting(
+        "DomainByDomain",
+        "order-within-cycle",
+        """
+given:
+  forest: {domains: {contoso.example: {}, fabrikam.example: {}}}
+  users:
+    - {name: alice, password: "Winter-2016!", domain: fabrikam.example}
+    - {name: bob, password: "Winter-2016!"}
+timeline:
+"""
+        + SPRING
+        + """\
+  - at: +1m30s
+    do: {ad.change-password: {user: bob, password: "Spring-2017!"}}
+"""
+        + end("+2m"),
+        ("alice's change (09:01:00) was made before bob's (09:01:30)",),
+    ),
+    Planting(
+        "ThreeMinutes",
+        "two-minutes",
+        ALICE + "timeline:\n" + SPRING + end("+3m"),
+        ("the service started at 09:00:00", "a password cycle began at 09:03:00"),
+        user="",
+    ),
+    Planting(
+        "Twice",
+        "two-minutes",
+        ALICE + "timeline:\n" + SPRING + end("+2m"),
+        ("a password cycle began at 09:02:00", "before 2 minutes had passed"),
+        user="",
+    ),
+    Planting(
+        "TakesEveryPerson",
+        "users-only",
+        """
+given:
+  users: [{name: alice, password: "Winter-2016!", class: inetOrgPerson}]
+timeline:
+"""
+        + SPRING
+        + end("+2m"),
+        ("alice's password stays on premises: class inetOrgPerson",),
+    ),
+    Planting(
+        "TakesDisabled",
+        "users-only",
+        """
+given:
+  users: [{name: alice, password: "Winter-2016!", enabled: false}]
+timeline:
+  - at: +1m
+    do: {ad.reset-password: {user: alice, password: "Spring-2017!"}}
+"""
+        + end("+2m"),
+        ("alice's password stays on premises: disabled",),
+    ),
+    Planting(
+        "silent_on_batches",
+        "failures-logged",
+        ALICE + "faults: [{on: cloud.set-passwords, times: 1, answer: 500}]\ntimeline:\n" + SPRING + end("+2m"),
+        ("cloud.set-passwords failed: HTTP 500", "no event of level error"),
+        user="",
+    ),
+    Planting(
+        "silent_on_domains",
+        "failures-logged",
+        ALICE + "faults: [{on: directory.read-passwords, times: 1, fail: 8453}]\ntimeline:\n" + end("+2m"),
+        ("directory.read-passwords failed: fails with 8453",),
+        user="",
+    ),
+    Planting(
+        "silent_on_items",
+        "failures-logged",
+        ALICE
+        + "faults: [{on: cloud.set-passwords, user: alice, times: 1, result: 5}]\ntimeline:\n"
+        + SPRING
+        + end("+2m"),
+        ("the tenant refused alice's credential", "no event 0"),
+    ),
+    Planting(
+        "silent_on_pings",
+        "failures-logged",
+        ALICE + "faults: [{on: cloud.ping, times: 1, lose: response}]\ntimeline:\n" + end("+31m"),
+        ("cloud.ping failed: answer lost",),
+        user="",
+    ),
+    Planting(
+        "silent_on_objects",
+        "failures-logged",
+        ALICE + "faults: [{on: directory.search, times: 1, fail: timeout}]\ntimeline:\n" + end("+30m"),
+        ("directory.search failed: fails with timeout",),
+        user="",
+    ),
+    Planting(
+        "Impatient",
+        "retry-after",
+        ALICE
+        + "faults: [{on: cloud.set-passwords, times: 1, answer: 429, retry-after: 5m}]\ntimeline:\n"
+        + SPRING
+        + end("+4m"),
+        ("asked for a pause until 09:07:00", "cloud.set-passwords went out at 09:04:00"),
+        user="",
+    ),
+    Planting(
+        "ForgetsPause",
+        "retry-after",
+        ALICE
+        + "faults: [{on: cloud.set-passwords, times: 1, answer: 503, retry-after: 5m}]\ntimeline:\n"
+        + SPRING
+        + "  - {at: +3m, do: {agent.restart: {}}}\n"
+        + end("+4m"),
+        ("asked for a pause until 09:07:00", "went out at 09:03:00"),
+        user="",
+    ),
+    Planting(
+        "WritesHashToLog",
+        "no-secret-leaks",
+        ALICE + "timeline:\n" + SPRING + end("+2m"),
+        ("the NT hash of alice#2 is a secret", "it stands in the event log"),
+    ),
+    Planting(
+        "KeepsHashInStore",
+        "no-secret-leaks",
+        ALICE + "timeline:\n" + SPRING + end("+2m"),
+        ("it stands in the agent's store",),
+    ),
+    Planting(
+        "SendsHash",
+        "no-secret-leaks",
+        ALICE + "timeline:\n" + SPRING + end("+2m"),
+        ("it stands in the agent's calls to the tenant",),
+    ),
+    Planting(
+        "TakesSilenceForDone",
+        "nothing-lost",
+        ALICE + "faults: [{on: cloud.set-passwords, times: 1, lose: request}]\ntimeline:\n" + SPRING + end("+2m"),
+        ("the agent read alice's password number 2", "it is not pending"),
+    ),
+    Planting(
+        "ForgetsAtStart",
+        "nothing-lost",
+        ALICE
+        + "faults: [{on: cloud.set-passwords, times: 1, lose: request}]\ntimeline:\n"
+        + SPRING
+        + "  - {at: +3m, do: {agent.restart: {}}}\n"
+        + end("+3m"),
+        ("the agent read alice's password number 2",),
+    ),
+)
+
+FIRST = {planting.id: planting for planting in reversed(PLANTINGS)}
+"""One planting for each invariant."""
+
+IDS = [f"{planting.id}-{planting.agent}" for planting in PLANTINGS]
+
+
+def argument(failures: tuple[Failure, ...] | list[Failure]) -> str:
+    return "\n".join(f"{failure.title}\n{failure.expected}\n{failure.got}" for failure in failures)
+
+
+@pytest.mark.parametrize("planting", PLANTINGS, ids=IDS)
+class TestAgents:
+    def test_broken_one_breaks_it(self, planting: Planting) -> None:
+        """The run breaks on exactly this invariant, and the argument says whom it concerns and what was seen."""
+        result = run_case(case(planting.scenario), RunOptions(engine=f"world.broken_agents:{planting.agent}"))
+        assert result.harness_fault is None
+        assert (result.outcome, broken(result.failures)) == ("broke", [planting.id])
+        told = argument(result.failures)
+        assert [words for words in planting.words if words not in told] == []
+        assert result.failures[0].because
+        if planting.user:
+            assert result.failures[0].title == f"invariant {planting.id} is broken for {planting.user}"
+
+    def test_true_one_holds(self, planting: Planting) -> None:
+        """The true agent passes the same scenario."""
+        held(run_case(case(planting.scenario)))
+
+
+@pytest.mark.parametrize("planting", FIRST.values(), ids=FIRST)
+def test_switched_off(planting: Planting) -> None:
+    """A scenario that excepts the invariant, with a reason, holds with the broken agent too."""
+    excepted = f'except: {{{planting.id}: "this agent is known to"}}\n{planting.scenario}'
+    held(run_case(case(excepted), RunOptions(engine=f"world.broken_agents:{planting.agent}")))
+
+
+SESSION = (
+    ALICE
+    + """
+timeline:
+  - at: +30s
+    do: {cloud.sign-in: {user: alice, password: "Winter-2016!", as: laptop}}
+"""
+    + SPRING
+    + end("+2m")
+)
+
+
+def expiring(run: Run) -> None:
+    """A tenant that lets synchronized passwords expire as its own do."""
+    tenant = doubles.tenant_that(run.world, policy_feature=True)
+    tenant.set_feature("cloud-policy-for-synced-users", True)
+    doubles.furnish(run.world, tenant)
+
+
+def revoking(run: Run) -> None:
+    """A tenant that ends sessions when a password arrives."""
+    doubles.furnish(run.world, doubles.tenant_that(run.world, sync_revokes_sessions=True))
+
+
+def transparent(run: Run) -> None:
+    """A tenant that stores hashes."""
+    world = run.world
+    tenant = doubles.TransparentTenant(world.clock, world.randomness, world.profile, policy=world.tenant.policy)
+    tenant.hashes = lambda: [nt_hash("Spring-2017!")]  # type: ignore[method-assign]
+    doubles.furnish(world, tenant)
+
+
+def credulous(run: Run) -> None:
+    """A directory that takes what the tenant stores for the password."""
+    (forest,) = run.world.forests.values()
+    ((name, domain),) = forest.domains.items()
+    forest.domains[name] = doubles.CredulousDomain(forest, name, domain.policy, list(domain.controllers))
+
+
+SERVICES = (
+    (expiring, "never-expires", "alice's password was synchronized" , "alice"),
+    (revoking, "sessions", "session laptop was open", "laptop"),
+    (credulous, "digest-not-usable", "its text logs on to the directory", "alice"),
+)  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("service", "invariant", "words", "about"), SERVICES, ids=[each[0].__name__ for each in SERVICES]
+)
+class TestServices:
+    def test_broken_one_breaks_it(self, service, invariant: str, words: str, about: str) -> None:
+        """What the simulated services do wrong breaks its invariant as well, and no other."""
+        run = opened(SESSION)
+        service(run)
+        run.run()
+        assert broken(run.failures) == [invariant]
+        assert run.failures[0].title == f"invariant {invariant} is broken for {about}"
+        assert words.replace("alice's password", "alice@contoso.example's password") in argument(run.failures)
+
+    def test_switched_off(self, service, invariant: str, words: str, about: str) -> None:
+        """An excepted invariant is silent."""
+        run = opened(f"except: {{{invariant}: because}}\n{SESSION}")
+        service(run)
+        run.run()
+        assert run.failures == []
+
+
+def test_key_that_is_a_hash() -> None:
+    """A hash in the place of the key is found; that the tenant did not keep what it was sent shows too."""
+    run = opened(SESSION)
+    transparent(run)
+    run.run()
+    assert sorted(broken(run.failures)) == ["digest-not-usable", "failures-logged"]
+    assert "its key, taken as an NT hash, logs on to the directory" in argument(run.failures)
+
+
+def test_true_services_hold() -> None:
+    """The true tenant and directory pass the same scenario."""
+    held(run_case(case(SESSION)))
+
+
+def test_each_invariant_is_broken_here() -> None:
+    """There is an agent or a service here for each of the thirteen invariants."""
+    ids = [each.id for each in INVARIANTS]
+    assert len(ids) == len(set(ids)) == 13
+    assert {planting.id for planting in PLANTINGS} | {each[1] for each in SERVICES} == set(ids)
+
+
+def test_each_breach_is_told_once() -> None:
+    """A breach that lasts is told when it is found, not after every instant."""
+    planting = PLANTINGS[0]
+    longer = planting.scenario + "".join(end(f"+{minute}m") for minute in range(37, 60))
+    result = run_case(case(longer), RunOptions(engine="world.broken_agents:GivesUp"))
+    assert [failure.at for failure in result.failures] == ["+34m"]
+
+
+def test_unknown_exception_is_an_error_of_the_file() -> None:
+    """Only invariants that exist can be switched off."""
+    with pytest.raises(AssertionError, match="converge"):
+        case("except: {converge: because}\n" + SESSION)
+
+
+def test_checks_know_what_is_off() -> None:
+    """What is excepted is not even looked at."""
+    run = opened(SESSION)
+    checks = Checks(run.world, Sessions(), {each.id: "off" for each in INVARIANTS[1:]})
+    assert [each.id for each in checks.invariants] == [INVARIANTS[0].id]
