@@ -40,6 +40,11 @@ class IdleTime:
         elif attempt.on == "directory.search":
             self._imported[attempt.domain] = version
 
+    def settled(self) -> None:
+        """The agent has imported and read everything before the run, when nobody took notes."""
+        for domain in self._world.domains:
+            self._read[domain.name] = self._imported[domain.name] = domain.version
+
     def pass_by(self, key: Key, limit: Key) -> bool:
         """Pass by the idle cycles from ``key`` up to ``limit``; False if the one at ``key`` is not idle."""
         until = self._idle_until() if self.skipping else None

@@ -133,6 +133,7 @@ class Setup:
         host.agent.stop()
         host.agent.start()
         host.run_due()
+        self.world.idle.settled()
         self.world.tenant.contact(ping=True)
 
     def _people(self) -> None:
