@@ -1,8 +1,8 @@
 """Idle time: cycles in which nothing can happen are passed by, and leave the trace that they would have left.
 
 A cycle is passed by only if the agent says that nothing is pending, nothing failing and no pause in force, if the
-directory has not changed since it was last read, and if no fault can fire any more, no link is down and no call takes
-time. An agent that can't say so (it has no ``idle_until``) runs every cycle.
+directory has not changed since it was last read, all its controllers have the same, no fault can fire any more, no link
+is down and no call takes time. An agent that can't say so (it has no ``idle_until``) runs every cycle.
 """
 
 from __future__ import annotations
@@ -98,4 +98,4 @@ class IdleTime:
         version = domain.version
         if self._read.get(domain.name) != version or self._imported.get(domain.name) != version:
             return False
-        return readable(domain)
+        return not domain.lags() and readable(domain)

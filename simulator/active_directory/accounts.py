@@ -17,7 +17,7 @@ from simulator.active_directory.times import NEVER, filetime, moment, moment_of_
 from simulator.refusal import Refusal
 
 if TYPE_CHECKING:
-    from simulator.active_directory.replica import Entry
+    from simulator.active_directory.replica import Entry, Stamp
     from simulator.active_directory.state import Controller, Domain
 
 Texts = Mapping[str, str | Sequence[str]]
@@ -34,12 +34,26 @@ UNCHANGED: Final = Unchanged.UNCHANGED
 
 
 class Account:
-    """A live view of a user's object on one controller: it shows what is there when it is asked."""
+    """A live view of a user's object: it shows what is there when it is asked.
 
-    __slots__ = ("entry",)
+    On one controller; or, with the same object's entries on ``others``, as it will be once all have replicated: each
+    attribute as its greatest stamp has it.
+    """
 
-    def __init__(self, entry: Entry) -> None:
+    __slots__ = ("_others", "entry")
+
+    def __init__(self, entry: Entry, others: Sequence[Entry] = ()) -> None:
         self.entry = entry
+        self._others = others
+
+    def _holder(self, key: str) -> Entry:
+        """The entry whose value of an attribute stands."""
+        best = self.entry
+        for other in self._others:
+            stamp = other.stamp(key)
+            if stamp is not None and stamp.wins_over(best.stamp(key)):
+                best = other
+        return best
 
     @property
     def guid(self) -> UUID:
@@ -57,20 +71,20 @@ class Account:
 
     @property
     def dn(self) -> str:
-        return self.entry.dn
+        return self._holder("name").dn
 
     @property
     def name(self) -> str:
         """sAMAccountName; a deleted user keeps it."""
-        return self.entry.text("samaccountname")
+        return self._holder("samaccountname").text("samaccountname")
 
     @property
     def upn(self) -> str:
-        return self.entry.text("userprincipalname")
+        return self._holder("userprincipalname").text("userprincipalname")
 
     @property
     def display_name(self) -> str:
-        return self.entry.text("displayname")
+        return self._holder("displayname").text("displayname")
 
     @property
     def user_class(self) -> str:
@@ -80,7 +94,7 @@ class Account:
     @property
     def flags(self) -> int:
         """userAccountControl."""
-        return self.entry.integer("useraccountcontrol")
+        return self._holder("useraccountcontrol").integer("useraccountcontrol")
 
     @property
     def enabled(self) -> bool:
@@ -97,7 +111,7 @@ class Account:
     @property
     def must_change(self) -> bool:
         """Whether pwdLastSet is 0."""
-        return self.entry.integer("pwdlastset") == 0
+        return self._holder("pwdlastset").integer("pwdlastset") == 0
 
     @property
     def critical(self) -> bool:
@@ -105,23 +119,28 @@ class Account:
 
     @property
     def deleted(self) -> bool:
-        return self.entry.deleted
+        return self.entry.deleted or any(other.deleted for other in self._others)
 
     @property
     def nt_hash(self) -> bytes:
         """16 bytes; empty for an account without a password."""
-        return self.entry.octets("unicodepwd")
+        return self._holder("unicodepwd").octets("unicodepwd")
+
+    @property
+    def stamp(self) -> Stamp | None:
+        """Metadata of the password; None if none was ever set."""
+        return self._holder("unicodepwd").stamp("unicodepwd")
 
     @property
     def changed(self) -> datetime:
         """Originating time of the password attribute, in whole seconds."""
-        stamp = self.entry.stamp("unicodepwd")
+        stamp = self.stamp
         return moment_of_seconds(self.entry.created.changed if stamp is None else stamp.changed)
 
     @property
     def version(self) -> int:
         """How often the password was set; 0 if never."""
-        stamp = self.entry.stamp("unicodepwd")
+        stamp = self.stamp
         return 0 if stamp is None else stamp.version
 
     @property
@@ -132,28 +151,43 @@ class Account:
     @property
     def password_last_set(self) -> datetime | None:
         """None while the password must be changed."""
-        last_set = self.entry.integer("pwdlastset")
+        last_set = self._holder("pwdlastset").integer("pwdlastset")
         return moment(last_set) if last_set else None
 
     @property
     def account_expires(self) -> datetime | None:
-        expires = self.entry.integer("accountexpires")
+        expires = self._holder("accountexpires").integer("accountexpires")
         return None if expires in (0, NEVER) else moment(expires)
 
     def attribute(self, name: str) -> tuple[str | int | bytes, ...]:
         """All values of any attribute by name."""
         found = schema.attribute(name)
-        return () if found is None else self.entry.all(found.key)
+        return () if found is None else self._holder(found.key).all(found.key)
 
     def __repr__(self) -> str:
         return f"<Account {self.name}>"
+
+
+def newest_of(entries: Sequence[Entry]) -> Account:
+    """The view over one object's entries on several controllers, at least one; ``entry`` has the newest password."""
+    best = entries[0]
+    for entry in entries[1:]:
+        stamp = entry.stamp("unicodepwd")
+        if stamp is not None and stamp.wins_over(best.stamp("unicodepwd")):
+            best = entry
+    return Account(best, tuple(entry for entry in entries if entry is not best))
+
+
+def unknown(domain: Domain, name: str) -> Refusal:
+    """The refusal for a user whom there is not."""
+    return Refusal("no-such-user", f"there is no user {name!r} in {domain.name}", win32=0x525, ldap=32)
 
 
 def lookup(controller: Controller, name: str) -> Entry:
     """The entry of a user by sAMAccountName. Raises Refusal ``no-such-user``."""
     entry = controller.replica.by_name.get(name.casefold())
     if entry is None or not entry.kind.is_account:
-        raise Refusal("no-such-user", f"there is no user {name!r} in {controller.domain.name}", win32=0x525, ldap=32)
+        raise unknown(controller.domain, name)
     return entry
 
 

@@ -17,7 +17,7 @@ from simulator.active_directory.times import TICKS_PER_SECOND, moment
 from simulator.refusal import Refusal
 
 if TYPE_CHECKING:
-    from simulator.active_directory.replica import Entry
+    from simulator.active_directory.replica import Entry, Stamp
     from simulator.active_directory.state import Controller, Domain
 
 
@@ -25,7 +25,8 @@ if TYPE_CHECKING:
 class PasswordSet:
     """A password that was set: what the world's checks compare the tenant with.
 
-    at: the originating time, UTC. nt_hash: 16 bytes. kind: ``create``, ``reset``, ``change`` or ``randomised``.
+    at: the originating time, UTC. nt_hash: 16 bytes. kind: ``create``, ``reset``, ``change`` or ``randomised``. stamp:
+    of the password where it was set; of two passwords of a user the directory keeps the one with the greater stamp.
     """
 
     sequence: int
@@ -35,6 +36,7 @@ class PasswordSet:
     nt_hash: bytes
     kind: str
     must_change: bool
+    stamp: Stamp
 
 
 def check_quality(rules: DomainPolicy, password: str, name: str, display_name: str) -> None:
@@ -85,7 +87,8 @@ def record(domain: Domain, entry: Entry, nt: bytes, kind: str, must_change: bool
     """Append to the domain's log of passwords."""
     log = domain.password_log
     name = entry.text("samaccountname")
-    log.append(PasswordSet(len(log) + 1, at, UUID(bytes_le=entry.guid), name, nt, kind, must_change))
+    stamp = entry.stamps.get("unicodepwd", entry.created)
+    log.append(PasswordSet(len(log) + 1, at, UUID(bytes_le=entry.guid), name, nt, kind, must_change, stamp))
 
 
 def check_change(controller: Controller, entry: Entry, old: str, new: str) -> None:

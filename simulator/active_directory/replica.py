@@ -1,19 +1,20 @@
 """One controller's copy of a domain: entries, indexes, replication metadata, and a log in order of USN.
 
-Every replicated write goes through :class:`Replica`: it allocates one USN per transaction, stamps the attributes
+Every originating write goes through :class:`Replica`: it allocates one USN per transaction, stamps the attributes
 that changed ([MS-DRSR] 5.117, AttributeStamp), moves whenChanged, keeps the indexes and appends to the log. Callers
-have checked everything before: a write never fails half-way.
+have checked everything before: a write never fails half-way. What other copies wrote comes in by
+:mod:`simulator.active_directory.inbound`.
 """
 
 from __future__ import annotations
 
 from array import array
 from bisect import bisect_right
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from typing import NamedTuple
 
-from simulator.active_directory import names
-from simulator.active_directory.schema import ATTRIBUTES, ObjectClass, Value
+from simulator.active_directory import names, policy
+from simulator.active_directory.schema import ObjectClass, Value
 from simulator.active_directory.virtual import VIRTUAL
 
 FIRST_USN = 8192
@@ -33,6 +34,13 @@ class Stamp(NamedTuple):
     invocation: bytes
     originating_usn: int
     local_usn: int
+
+    def wins_over(self, other: Stamp | None) -> bool:
+        """Whether this change stands against another of the same attribute, wherever both were made.
+
+        Version, then time, then who made it ([MS-DRSR], AttributeStamp): the GUID's bytes as they are (unconfirmed).
+        """
+        return other is None or self[:3] > other[:3]
 
 
 _NO_STAMPS: dict[str, Stamp] = {}
@@ -186,8 +194,11 @@ class ChangeLog:
 class Replica:
     """The copy that one controller holds.
 
-    invocation: the 16 bytes that name this copy in metadata. ``usn`` is highestCommittedUSN. ``known`` is the
-    up-to-dateness vector: for each other copy, up to which of its USNs everything is here.
+    invocation: the 16 bytes that name this copy in metadata. ``usn`` is highestCommittedUSN, ``originated`` the USN of
+    the last write that was made here and not taken over. ``known`` is the up-to-dateness vector: for each other copy,
+    up to which of its USNs everything that was made there is here; ``reached`` are the high-water marks: for each copy
+    that was read from, up to which of its USNs it was read. ``notify`` is called after each originating write, with
+    whether it is urgent.
     """
 
     def __init__(self, invocation: bytes, domain_sid: bytes, owner: object) -> None:
@@ -195,7 +206,10 @@ class Replica:
         self.domain_sid = domain_sid
         self.owner = owner
         self.usn = FIRST_USN - 1
+        self.originated = 0
         self.known: dict[bytes, int] = {}
+        self.reached: dict[bytes, int] = {}
+        self.notify: Callable[[bool], None] | None = None
         self.log = ChangeLog()
         self.by_guid: dict[bytes, Entry] = {}
         self.by_name: dict[str, Entry] = {}
@@ -220,22 +234,31 @@ class Replica:
         """Add an object; all its attributes get version 1 and one USN. ``seconds``: when, since 1601."""
         usn = self.usn = self.usn + 1
         entry = Entry(self, parent, rdn, kind, values, guid, rid, Stamp(1, seconds, self.invocation, usn, usn))
-        self._file(entry)
+        self.file(entry)
         self.log.append(usn, entry, again=False)
+        self.originated = usn
+        if self.notify is not None:
+            self.notify(False)
         return entry
 
-    def _file(self, entry: Entry) -> None:
+    def has(self, stamp: Stamp) -> bool:
+        """Whether a change that was made on some copy has come here, even if it has not won here."""
+        upto = self.usn if stamp.invocation == self.invocation else self.known.get(stamp.invocation, 0)
+        return stamp.originating_usn <= upto
+
+    def file(self, entry: Entry) -> None:
         """Enter a new object into tree and indexes."""
         if entry.parent is None:
             self.root = entry
-        self._hook(entry)
+        self.hook(entry)
         self.by_guid[entry.guid] = entry
         if entry.rid:
             self.by_rid[entry.rid] = entry
         if not entry.deleted:
-            self._index(entry, entry.values)
+            self.index(entry, entry.values)
 
-    def _index(self, entry: Entry, values: Mapping[str, Value | None]) -> None:
+    def index(self, entry: Entry, values: Mapping[str, Value | None]) -> None:
+        """Make an entry findable by those of ``values`` that are indexed."""
         name = values.get("samaccountname")
         if isinstance(name, str):
             self.by_name[_folded(name)] = entry
@@ -246,7 +269,8 @@ class Replica:
             for member in member_guids(entry):
                 self.groups_of[member] = (*self.groups_of.get(member, ()), entry.guid)
 
-    def _unindex(self, entry: Entry, keys: Collection[str]) -> None:
+    def unindex(self, entry: Entry, keys: Collection[str]) -> None:
+        """Forget what an entry is found by under these keys."""
         if "samaccountname" in keys:
             _remove(self.by_name, entry, entry.values.get("samaccountname"))
         if "userprincipalname" in keys:
@@ -269,16 +293,17 @@ class Replica:
         changed = {key: value for key, value in changes.items() if key in always or value != _stored(entry, key, value)}
         if not changed:
             return False
+        urgent = self.notify is not None and is_urgent(entry, changed)
         usn = self.usn = self.usn + 1
-        self._unindex(entry, changed)
+        self.unindex(entry, changed)
         self._stamp(entry, changed, seconds, usn)
         for key, value in changed.items():
             if value is None:
                 entry.values.pop(key, None)
             else:
                 entry.values[key] = value
-        self._index(entry, changed)
-        self._touch(entry, seconds, usn)
+        self.index(entry, changed)
+        self._touch(entry, seconds, usn, urgent=urgent)
         return True
 
     def _stamp(self, entry: Entry, keys: Collection[str], seconds: int, usn: int) -> None:
@@ -293,10 +318,13 @@ class Replica:
                 stamp = versions[version] = Stamp(version, seconds, self.invocation, usn, usn)
             entry.stamps[key] = stamp
 
-    def _touch(self, entry: Entry, seconds: int, usn: int) -> None:
+    def _touch(self, entry: Entry, seconds: int, usn: int, *, urgent: bool = False) -> None:
         entry.usn = usn
         entry.changed = seconds
         self.log.append(usn, entry, again=True)
+        self.originated = usn
+        if self.notify is not None:
+            self.notify(urgent)
 
     def set_local(self, entry: Entry, changes: Mapping[str, Value]) -> None:
         """Change what is not replicated (logon counters): no USN, no metadata."""
@@ -313,62 +341,45 @@ class Replica:
         if entry.parent is parent and entry.rdn == rdn:
             return False
         usn = self.usn = self.usn + 1
-        self._unhook(entry)
+        self.unhook(entry)
         self.tree_version += 1
         entry.parent, entry.rdn = parent, rdn
-        self._hook(entry)
+        self.hook(entry)
         self._stamp(entry, ("name", entry.kind.rdn.lower()), seconds, usn)
         self._touch(entry, seconds, usn)
         return True
 
-    def copy_from(self, source: Replica) -> None:
-        """Take over everything that another copy holds, as the promotion of a new controller does.
-
-        Metadata stay who changed what and when; USNs are this copy's own, and what is local stays where it is.
-        """
-        for theirs in source.walk(source.root, deleted=True):
-            parent = None if theirs.parent is None else self.by_guid[theirs.parent.guid]
-            usn = self.usn = self.usn + 1
-            stored = {key: value for key, value in theirs.values.items() if not ATTRIBUTES[key].local}
-            created = theirs.created._replace(local_usn=usn)
-            entry = Entry(self, parent, theirs.rdn, theirs.kind, stored, theirs.guid, theirs.rid, created)
-            if theirs.stamps:
-                entry.stamps = {key: stamp._replace(local_usn=usn) for key, stamp in theirs.stamps.items()}
-            entry.deleted, entry.changed = theirs.deleted, theirs.changed
-            self._file(entry)
-            self.log.append(usn, entry, again=False)
-        self.deleted_objects = self.by_guid[source.deleted_objects.guid]
-        self.known = {**source.known, source.invocation: source.usn}
-
-    def _hook(self, entry: Entry) -> None:
+    def hook(self, entry: Entry) -> None:
+        """Enter an entry among its parent's children."""
         parent = entry.parent
         if parent is not None:
             if parent.children is None:
                 parent.children = {}
             parent.children[entry.key] = entry
 
-    def _unhook(self, entry: Entry) -> None:
+    def unhook(self, entry: Entry) -> None:
+        """Take an entry out of its parent's children."""
         if entry.parent is not None and entry.parent.children is not None:
             entry.parent.children.pop(entry.key, None)
 
     def delete(self, entry: Entry, seconds: int) -> None:
         """Make a tombstone: renamed, below Deleted Objects, with what [MS-ADTS] 3.1.1.5.5.1 keeps."""
+        self._leave_groups(entry, seconds)
         usn = self.usn = self.usn + 1
         lost = [key for key in entry.values if key not in TOMBSTONE_KEEPS]
-        self._unindex(entry, entry.values)
-        self._leave_groups(entry, seconds)
+        self.unindex(entry, entry.values)
         self._stamp(entry, [key for key in lost if key not in _SILENT], seconds, usn)
         parent_dn = self.root.dn if entry.parent is None else entry.parent.dn
-        self._unhook(entry)
+        self.unhook(entry)
         self.tree_version += 1
         for key in lost:
             entry.values.pop(key)
         self._stamp(entry, ("isdeleted", "isrecycled", "lastknownparent", "name", entry.kind.rdn.lower()), seconds, usn)
         entry.values["lastknownparent"] = parent_dn
-        entry.rdn = f"{entry.rdn}\nDEL:{names.guid_text(entry.guid)}"
+        entry.rdn = tombstone_name(entry.rdn, entry.guid)
         entry.parent = self.deleted_objects
         entry.deleted = True
-        self._hook(entry)
+        self.hook(entry)
         self._touch(entry, seconds, usn)
 
     def _leave_groups(self, entry: Entry, seconds: int) -> None:
@@ -412,6 +423,24 @@ class Replica:
 TOMBSTONE_KEEPS = frozenset(("samaccountname", "useraccountcontrol", "lastknownparent"))
 _SILENT = frozenset(("unicodepwd", "dbcspwd", "ntpwdhistory", "lmpwdhistory", "supplementalcredentials"))
 # A tombstone's secrets keep their metadata, unchanged.
+
+
+def tombstone_name(rdn: str, guid: bytes) -> str:
+    """What a deleted object is called: its name, mangled so that the name is free again."""
+    return f"{rdn}\nDEL:{names.guid_text(guid)}"
+
+
+def is_urgent(entry: Entry, changes: Mapping[str, Value | None]) -> bool:
+    """Whether changes of an entry are to be replicated at once ([MS-ADTS] 3.1.1.5.1.7).
+
+    lockoutTime is; pwdLastSet and userAccountControl are "as specified in [MS-SAMR] 3.1.1.8": unconfirmed which of
+    their changes, here that a password has to be changed, and that an account is enabled or disabled. A password by
+    itself is not urgent.
+    """
+    if "lockouttime" in changes or changes.get("pwdlastset") == 0:
+        return True
+    flags = changes.get("useraccountcontrol")
+    return isinstance(flags, int) and bool((flags ^ entry.integer("useraccountcontrol")) & policy.DISABLED)
 
 
 def member_guids(group: Entry) -> tuple[bytes, ...]:

@@ -9,13 +9,15 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
+from functools import partial
 from random import Random
 from typing import Any
 from uuid import UUID
 
 from pwsync.credential import nt_hash
 from simulator.active_directory import accounts, builtin, computed, logon, names, passwords
-from simulator.active_directory.accounts import UNCHANGED, Account, Texts, Unchanged
+from simulator.active_directory.accounts import UNCHANGED, Account, Texts, Unchanged, newest_of
+from simulator.active_directory.partners import Partners
 from simulator.active_directory.passwords import PasswordSet
 from simulator.active_directory.policy import DomainPolicy
 from simulator.active_directory.replica import Entry, Replica
@@ -30,15 +32,23 @@ RIGHTS = ("replicate-changes", "replicate-changes-all")
 FIRST_RID, RID_POOL_SIZE = 1100, 500
 computed.install()
 CONTROLLER_STATES = ("up", "down", "no-outbound-replication")
+REPLICATION_DELAY = timedelta(seconds=15)
+"""From a write to its announcement to the first partner (product documentation)."""
+
+Schedule = Callable[[timedelta, Callable[[], None]], None]
+"""Has something done after a delay."""
+
+Watcher = Callable[["Controller", "Controller", Sequence[Entry]], None]
+"""Is told that the second controller has taken over entries from the first."""
 
 
 class Controller:
-    """A domain controller. ``state`` is one of :data:`CONTROLLER_STATES`; its clock is the world's."""
+    """A domain controller; its clock is the world's."""
 
     def __init__(self, domain: Domain, name: str) -> None:
         self.domain = domain
         self.name = name
-        self.state = "up"
+        self._state = "up"
         identity = domain.random(f"controller/{name}")
         self.invocation = _guid(identity)
         self.replica = Replica(self.invocation, domain.sid, self)
@@ -49,6 +59,20 @@ class Controller:
         self._ticks = 0
         self._homes: dict[str, Entry] = {}
         self._homes_version = -1
+
+    @property
+    def state(self) -> str:
+        """One of :data:`CONTROLLER_STATES`; down: nothing goes in or out; the last: partners and clients of
+        replication are refused, everything else goes on."""
+        return self._state
+
+    @state.setter
+    def state(self, new: str) -> None:
+        if new not in CONTROLLER_STATES:
+            raise ValueError(f"no state is called {new!r}; there are {', '.join(CONTROLLER_STATES)}")
+        before, self._state = self._state, new
+        if new != before:
+            self.domain.partners.moved(self, before)
 
     @property
     def forest_dn(self) -> str:
@@ -112,13 +136,16 @@ def _guid(random: Random) -> bytes:
 
 
 class Domain:
-    """A domain. ``controllers`` keep one copy each; people's doings land on the first unless ``on`` names another.
+    """A domain. ``controllers`` keep one copy each; people's doings land on the first that is up, unless ``on`` names
+    one, and reach the others by replication. Rights and policy are the domain's and hold everywhere at once.
 
-    password_log: every password that was set, in order. on_change: called with the domain after each of the calls below
-    that changed something.
+    password_log: every password that was set, in order, whether it stood against others or not. on_change: called with
+    the domain after each of the calls below that changed something. on_replicated: see :data:`Watcher`.
     """
 
-    def __init__(self, forest: Forest, name: str, policy: DomainPolicy, controllers: Sequence[str]) -> None:
+    def __init__(
+        self, forest: Forest, name: str, policy: DomainPolicy, controllers: Sequence[str], replication_delay: timedelta
+    ) -> None:
         if not controllers:
             raise ValueError("a domain needs a controller")
         self.forest = forest
@@ -130,6 +157,7 @@ class Domain:
         self.sid = names.sid_bytes("S-1-5-21-" + "-".join(map(str, parts)))
         self.password_log: list[PasswordSet] = []
         self.on_change: list[Callable[[Domain], None]] = []
+        self.on_replicated: list[Watcher] = []
         self.fine_grained: list[FineGrainedPolicy] = []
         self.controller_names = tuple(controllers)
         self._pools = 0
@@ -138,11 +166,12 @@ class Domain:
         self.administrator_password = f"Admin-{secrets.randbytes(9).hex()}"
         self._connector = (f"MSOL_{secrets.randbytes(6).hex()}", f"Conn-{secrets.randbytes(12).hex()}-9")
         self.controllers = {each: Controller(self, each) for each in controllers}
-        first = self.controller()
-        builtin.provision(self, first)
-        for other in self.controllers.values():
-            if other is not first:
-                other.replica.copy_from(first.replica)
+        self.partners = Partners(self, replication_delay)
+        builtin.provision(self, self.controller())
+        self.replicate()
+        if len(self.controllers) > 1:
+            for controller in self.controllers.values():
+                controller.replica.notify = partial(self._wrote, controller)
 
     def random(self, name: str) -> Random:
         """A generator of this domain's own, by name."""
@@ -152,6 +181,29 @@ class Domain:
         """A controller by name, the first for None. KeyError for an unknown one."""
         return self.controllers[name if name is not None else self.controller_names[0]]
 
+    def at(self, on: str | None) -> Controller:
+        """The controller on which a person's doing lands: the one named, or the first that is up. Raises Refusal."""
+        if on is not None:
+            if self.controllers[on].state == "down":
+                raise Refusal("not-supported", f"the controller {on} of {self.name} is down")
+            return self.controllers[on]
+        for controller in self.controllers.values():
+            if controller.state != "down":
+                return controller
+        raise Refusal("not-supported", f"every controller of {self.name} is down")
+
+    def replicate(self) -> None:
+        """Bring all controllers to the same state now."""
+        self.partners.settle()
+
+    def lags(self, on: str | None = None) -> bool:
+        """Whether something written on one controller has not come to another yet, or to ``on``."""
+        targets = self.controllers.values() if on is None else (self.controllers[on],)
+        return len(self.controllers) > 1 and any(self.partners.lags(target) for target in targets)
+
+    def _wrote(self, controller: Controller, urgent: bool) -> None:
+        self.partners.wrote(controller, urgent=urgent)
+
     def take_rid_pool(self) -> range:
         """The next pool of relative identifiers."""
         start = FIRST_RID + self._pools * RID_POOL_SIZE
@@ -160,8 +212,8 @@ class Domain:
 
     @property
     def version(self) -> int:
-        """Rises with every replicated write on any controller."""
-        return max(controller.replica.usn for controller in self.controllers.values())
+        """Rises with every write on any controller, made there or taken over."""
+        return sum(controller.replica.usn for controller in self.controllers.values())
 
     def policy_for(self, entry: Entry) -> DomainPolicy:
         """The policy that holds for a user: the fine-grained one with the lowest precedence, or the domain's."""
@@ -199,7 +251,7 @@ class Domain:
         password-too-weak, name-taken, upn-taken, no-such-attribute, ...
         """
         entry = accounts.create(
-            self, self.controller(on), name, password, user_class=user_class, ou=ou, display_name=display_name, upn=upn,
+            self, self.at(on), name, password, user_class=user_class, ou=ou, display_name=display_name, upn=upn,
             enabled=enabled, must_change=must_change, password_never_expires=password_never_expires,
             smartcard_required=smartcard_required, account_expires=account_expires, password_age=password_age,
             critical=critical, attributes=attributes, check_policy=check_policy,
@@ -265,8 +317,9 @@ class Domain:
     def logon(self, name: str, password: str, *, on: str | None = None, observe: bool = False) -> str:
         """The outcome of an interactive logon: ok, wrong-password, expired, must-change, disabled, locked,
         account-expired, no-such-user or unavailable. observe: no counters, no times."""
-        controller = self.controller(on)
-        if controller.state == "down":
+        try:
+            controller = self.at(on)
+        except Refusal:
             return "unavailable"
         try:
             entry = accounts.lookup(controller, name)
@@ -275,32 +328,54 @@ class Domain:
         return logon.check(controller, entry, nt_hash(password), observe=observe)
 
     def find(self, name: str, on: str | None = None) -> Account:
-        """A user by sAMAccountName. Raises Refusal no-such-user."""
-        return Account(self._user(name, on)[1])
+        """A user by sAMAccountName, on one controller or as it will be everywhere. Raises Refusal no-such-user."""
+        if on is not None or len(self.controllers) == 1:
+            return Account(accounts.lookup(self.controller(on), name))
+        folded = name.casefold()
+        holders = [controller.replica.by_name.get(folded) for controller in self.controllers.values()]
+        found = {entry.guid: entry for entry in holders if entry is not None and entry.kind.is_account}
+        live = [each for each in map(self._newest, found) if not each.deleted and each.name.casefold() == folded]
+        if not live:
+            raise accounts.unknown(self, name)
+        return max(live, key=lambda each: each.entry.created[:3])
 
     def by_guid(self, guid: UUID, on: str | None = None) -> Account:
-        """A user by objectGUID, deleted ones too. Raises Refusal no-such-user."""
-        entry = self.controller(on).replica.by_guid.get(guid.bytes_le)
-        if entry is None or not entry.kind.is_account:
+        """A user by objectGUID, deleted ones too, on one controller or as it will be everywhere. Raises Refusal."""
+        holders = self.controllers.values() if on is None else (self.controllers[on],)
+        entries = [controller.replica.by_guid.get(guid.bytes_le) for controller in holders]
+        if not any(entry is not None and entry.kind.is_account for entry in entries):
             raise Refusal("no-such-user", f"no user in {self.name} has the GUID {guid}")
-        return Account(entry)
+        return newest_of([entry for entry in entries if entry is not None])
 
     def accounts(self, on: str | None = None) -> Iterator[Account]:
-        """All users that are not deleted, in order of creation; built-in ones and the connector's account too."""
-        for entry in list(self.controller(on).replica.by_guid.values()):
-            if entry.kind.is_account and not entry.deleted and entry.kind.name != "computer":
-                yield Account(entry)
+        """All users that are not deleted, in order of creation; built-in ones and the connector's account too.
+
+        On one controller, or all that there are anywhere and not deleted anywhere.
+        """
+        if on is not None or len(self.controllers) == 1:
+            for entry in list(self.controller(on).replica.by_guid.values()):
+                if entry.kind.is_account and not entry.deleted and entry.kind.name != "computer":
+                    yield Account(entry)
+            return
+        guids = {guid: None for controller in self.controllers.values() for guid in controller.replica.by_guid}
+        for account in map(self._newest, guids):
+            if account.entry.kind.is_account and not account.deleted and account.user_class != "computer":
+                yield account
+
+    def _newest(self, guid: bytes) -> Account:
+        entries = [controller.replica.by_guid.get(guid) for controller in self.controllers.values()]
+        return newest_of([entry for entry in entries if entry is not None])
 
     def _user(self, name: str, on: str | None) -> tuple[Controller, Entry]:
-        controller = self.controller(on)
+        controller = self.at(on)
         return controller, accounts.lookup(controller, name)
 
     # --- the domain ---------------------------------------------------------------------------------------------
 
     def set_policy(self, **changes: Any) -> None:
         """Change keys of the domain's policy; the root object shows them."""
+        controller = self.at(None)
         self.policy = dataclasses.replace(self.policy, **changes)
-        controller = self.controller()
         controller.replica.write(
             controller.replica.root, dict(builtin.policy_values(self.policy)), controller.seconds()
         )
@@ -318,8 +393,8 @@ class Domain:
         if right not in RIGHTS:
             raise ValueError(f"no right is called {right!r}; there are {', '.join(RIGHTS)}")
         if rights != self._rights:
+            controller = self.at(None)
             self._rights = rights
-            controller = self.controller()
             controller.replica.touch(controller.replica.root, ("ntsecuritydescriptor",), controller.seconds())
             self._changed()
 
@@ -366,12 +441,19 @@ class FineGrainedPolicy:
 
 
 class Forest:
-    """A forest. ``clock`` gives the time now (aware UTC); ``randomness`` everything that is drawn."""
+    """A forest. ``clock`` gives the time now (aware UTC); ``randomness`` everything that is drawn.
 
-    def __init__(self, name: str, clock: Callable[[], datetime], randomness: Randomness) -> None:
+    schedule: has replication between controllers happen in time; without it only :meth:`Domain.replicate` makes it
+    happen. It may be set at any time, after a ``replicate``.
+    """
+
+    def __init__(
+        self, name: str, clock: Callable[[], datetime], randomness: Randomness, schedule: Schedule | None = None
+    ) -> None:
         self.name = name
         self.clock = clock
         self.randomness = randomness
+        self.schedule = schedule
         self.domains: dict[str, Domain] = {}
         self._root_dn: str | None = None
 
@@ -383,11 +465,15 @@ class Forest:
         return self._root_dn
 
     def add_domain(
-        self, name: str, policy: DomainPolicy | None = None, controllers: Sequence[str] = ("dc1",)
+        self,
+        name: str,
+        policy: DomainPolicy | None = None,
+        controllers: Sequence[str] = ("dc1",),
+        replication_delay: timedelta = REPLICATION_DELAY,
     ) -> Domain:
         """A new domain with its built-in objects. ValueError if there is one of that name."""
         if name in self.domains:
             raise ValueError(f"forest {self.name} already has a domain {name}")
         self._root_dn = self._root_dn or names.domain_dn(name)
-        domain = self.domains[name] = Domain(self, name, policy or DomainPolicy(), controllers)
+        domain = self.domains[name] = Domain(self, name, policy or DomainPolicy(), controllers, replication_delay)
         return domain

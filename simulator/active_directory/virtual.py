@@ -53,13 +53,17 @@ def _marked_deleted(entry: Entry) -> Value | None:
 
 def _members_of(entry: Entry) -> Value | None:
     by_guid = entry.replica.by_guid
-    return _packed([by_guid[guid].dn for guid in entry.replica.groups_of.get(entry.guid, ())])
+    groups = [by_guid[guid] for guid in entry.replica.groups_of.get(entry.guid, ())]
+    return _packed([group.dn for group in groups if not group.deleted])
 
 
 def _members(entry: Entry) -> Value | None:
     by_guid = entry.replica.by_guid
     stored = entry.values.get("member")
-    return _packed([by_guid[guid].dn for guid in stored]) if isinstance(stored, tuple) else None  # type: ignore[index]
+    if not isinstance(stored, tuple):
+        return None
+    members = [by_guid[guid] for guid in stored]  # type: ignore[index] # links are GUIDs
+    return _packed([member.dn for member in members if not member.deleted])
 
 
 def _named(kind: str) -> Callable[[Entry], Value | None]:

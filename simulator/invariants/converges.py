@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from datetime import datetime
 from uuid import UUID
 
+from simulator.active_directory.state import Domain
 from simulator.invariants.base import Invariant, Violation
 from simulator.network import OK
 from simulator.world_facts import readable
@@ -66,8 +67,13 @@ class Converges(Invariant):
             or bool(world.sync_off)
             or "password-sync" not in world.tenant.features
             or (self._retry_until is not None and now < self._retry_until)
-            or not all(readable(domain) for domain in world.domains)
+            or any(self._lags_or_fails(domain) for domain in world.domains)
         )
+
+    def _lags_or_fails(self, domain: Domain) -> bool:
+        """Whether the controller that the agent reads (any, as long as that is not known) has not all that there is."""
+        on = self.ledger.controller_read.get(domain.name)
+        return not readable(domain, on) or domain.lags(on)
 
     def _due(self, guid: UUID) -> bool:
         ledger = self.ledger
@@ -81,7 +87,7 @@ class Converges(Invariant):
     def _had_time(self, guid: UUID) -> bool:
         ready = max(
             self._calm_since or self.world.start,
-            self.ledger.versions[guid][-1].at,
+            self.ledger.versions[guid][self.ledger.newest(guid)].at,
             self.ledger.facts[guid].since,
         )
         index = bisect_left(self._objects, ready)

@@ -1,21 +1,25 @@
 """What the invariants judge by: the truth of directory and tenant, kept apart from anything that the agent says.
 
 For each user: the passwords that the directory held (``versions``), which of them the tenant took, whether the user's
-password had to be synchronized as of the last object cycle (``facts``), and which changes the agent has read.
+password had to be synchronized as of the last object cycle (``facts``), and which changes the agent has read. Where a
+domain has several controllers, the order of a user's passwords is that of their stamps, in which the directory keeps
+them; and read is what the controller had that the agent asked.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
 from pwsync.replication.client import source_anchor
-from simulator.active_directory.state import Account, Domain, PasswordSet
+from simulator.active_directory.state import Account, Controller, Domain, PasswordSet
 from simulator.invariants.eligibility import SYSTEM_OBJECT, why_not
 from simulator.network import CRASHED, OK, Attempt
 from simulator.world import World
+
+Vector = dict[bytes, int]
+"""USNs by the invocation of the controller on which they were given out."""
 
 
 @dataclass(slots=True)
@@ -31,7 +35,8 @@ class Sent:
     """A credential that left the agent.
 
     version: index of the password in the user's ``versions``, None if it is none of them. applied: the tenant took it.
-    known: the agent got to know that it did. why_not: the rule that should have kept it on premises.
+    known: the agent got to know that it did. why_not: the rule that should have kept it on premises. read_at: the
+    controller that it was read from and its USN there, None if that can't be said.
     """
 
     attempt: Attempt
@@ -45,6 +50,7 @@ class Sent:
     applied: bool
     known: bool
     why_not: str | None = None
+    read_at: tuple[str, int] | None = None
 
 
 class Ledger:
@@ -53,17 +59,19 @@ class Ledger:
     def __init__(self, world: World) -> None:
         self.world = world
         self.versions: dict[UUID, list[PasswordSet]] = {}
-        self.logged_at: dict[UUID, int] = {}
         self.homes: dict[UUID, Domain] = {}
         self.facts: dict[UUID, Facts] = {}
         self.sent: list[Sent] = []
         self.last_sync: dict[UUID, int] = {}
         self.known: dict[UUID, Sent | None] = {}
         self.temporary: dict[UUID, int] = {}
-        self.read_until: dict[str, int] = {}
+        self.controller_read: dict[str, str] = {}
         self.unsettled: set[UUID] = set()
         self._tentative: list[Sent] = []
-        self._reading: dict[str, int] = {}
+        self._vectors: dict[str, Vector] = {}
+        self._reading: dict[str, Vector] = {}
+        self._newest: dict[UUID, int] = {}
+        self._read_at: dict[tuple[UUID, int], tuple[str, int]] = {}
         self._log_seen: dict[str, int] = {}
         self._facts_version: dict[str, object] = {}
         self._writes_seen = 0
@@ -75,14 +83,15 @@ class Ledger:
         """Take in what came before the run."""
         self._read_logs()
         for domain in self.world.domains:
-            self._snapshot(domain)
-            self.read_until[domain.name] = len(domain.password_log) if self.world.host.installed else 0
+            self._snapshot(domain, None)
+            if self.world.host.installed:
+                self._vectors[domain.name] = vector(domain.controller())
         for write in self.world.tenant.writes:
             self._note_write(write.user_id, write.by, write.credential)
         self._writes_seen = len(self.world.tenant.writes)
         for guid in self.last_sync:
             self.known[guid] = None
-        for guid, version in list(self._newest()):
+        for guid, version in list(self._newest.items()):
             if self._account(guid) is not None and self._is_temporary(guid) and guid in self.unsettled:
                 self.temporary[guid] = version
         self.world.network.watchers.append(self._closed)
@@ -100,8 +109,23 @@ class Ledger:
         return source_anchor(guid)
 
     def newest(self, guid: UUID) -> int:
-        """Index of the user's newest password."""
-        return len(self.versions[guid]) - 1
+        """Index of the password that stands once everything has replicated."""
+        return self._newest[guid]
+
+    def is_older(self, guid: UUID, index: int, other: int) -> bool:
+        """Whether the directory counts one of the user's passwords as older than another."""
+        versions = self.versions[guid]
+        return versions[other].stamp[:3] > versions[index].stamp[:3]
+
+    def order(self, guid: UUID) -> list[int]:
+        """Indices of the user's passwords, the oldest first."""
+        versions = self.versions[guid]
+        return sorted(range(len(versions)), key=lambda index: versions[index].stamp[:3])
+
+    def was_read(self, guid: UUID) -> bool:
+        """Whether the agent has read the user's newest password."""
+        stamp = self.versions[guid][self._newest[guid]].stamp
+        return stamp.originating_usn <= self._vectors.get(self.homes[guid].name, {}).get(stamp.invocation, 0)
 
     def account(self, guid: UUID) -> Account | None:
         """The user's directory object; None if it was deleted."""
@@ -112,8 +136,10 @@ class Ledger:
         self._read_logs()
         self._read_attempts()
         self._read_writes()
-        for name, until in self._reading.items():
-            self.read_until[name] = until
+        for name, read in self._reading.items():
+            known = self._vectors.setdefault(name, {})
+            for invocation, usn in read.items():
+                known[invocation] = max(usn, known.get(invocation, 0))
         self._reading.clear()
         crashes = len(self.world.crashes)
         if crashes != self._crashes_seen:
@@ -127,25 +153,53 @@ class Ledger:
             return
         domain = self.world.domain(attempt.domain)
         if attempt.on == "directory.search" and attempt.outcome == OK:
-            self._snapshot(domain)
+            self._snapshot(domain, attempt.controller)
         elif attempt.on == "directory.read-passwords":
             if attempt.outcome != OK:
                 self._reading.pop(domain.name, None)
                 return
-            self._reading.setdefault(domain.name, len(domain.password_log))
+            controller = domain.controller(attempt.controller)
+            self.controller_read[domain.name] = controller.name
+            self._reading.setdefault(domain.name, vector(controller))
             self._read_logs()
-            for guid in self.unsettled:
-                if self.homes[guid] is domain and self._is_temporary(guid):
-                    self.temporary[guid] = self.newest(guid)
+            self._note_read(domain, controller)
 
-    def _snapshot(self, domain: Domain) -> None:
-        version = (domain.version, self.world.settings.scope)
+    def _note_read(self, domain: Domain, controller: Controller) -> None:
+        """What the agent sees of those whose newest password the tenant does not have: which one, and if it counts."""
+        several = len(domain.controllers) > 1
+        for guid in self.unsettled:
+            if self.homes[guid] is not domain:
+                continue
+            if several:
+                held = self._held(guid, controller)
+                if held is None:
+                    continue
+                self._read_at.setdefault((guid, held[0]), (controller.name, held[1]))
+                index = held[0]
+            else:
+                index = self.newest(guid)
+            if self._is_temporary(guid, controller.name if several else None):
+                self.temporary[guid] = index
+
+    def _held(self, guid: UUID, controller: Controller) -> tuple[int, int] | None:
+        """Index of the password that a controller holds for a user, and its USN there."""
+        entry = controller.replica.by_guid.get(guid.bytes_le)
+        stamp = None if entry is None else entry.stamp("unicodepwd")
+        if stamp is None:
+            return None
+        for index, version in enumerate(self.versions[guid]):
+            if version.stamp[2:4] == stamp[2:4]:
+                return index, stamp.local_usn
+        return None
+
+    def _snapshot(self, domain: Domain, on: str | None) -> None:
+        version = (domain.version, self.world.settings.scope, on)
         if self._facts_version.get(domain.name) == version:
             return
         self._facts_version[domain.name] = version
         now = self.world.clock()
         present = set()
-        for account in domain.accounts():
+        for account in domain.accounts(on):
             present.add(account.guid)
             why = why_not(account, domain, self.world.settings.scope)
             known = self.facts.get(account.guid)
@@ -157,8 +211,8 @@ class Ledger:
             if home is domain and guid not in present:
                 self.facts[guid] = Facts("deleted", now)
 
-    def _is_temporary(self, guid: UUID) -> bool:
-        account = self._account(guid)
+    def _is_temporary(self, guid: UUID, on: str | None = None) -> bool:
+        account = self._account(guid, on)
         if account is None or not account.must_change:
             return False
         tenant = self.world.tenant
@@ -171,9 +225,11 @@ class Ledger:
         for domain in self.world.domains:
             log = domain.password_log
             seen = self._log_seen.get(domain.name, 0)
-            for index, entry in enumerate(log[seen:], start=seen):
-                self.logged_at[entry.guid] = index
-                self.versions.setdefault(entry.guid, []).append(entry)
+            for entry in log[seen:]:
+                versions = self.versions.setdefault(entry.guid, [])
+                versions.append(entry)
+                last, newest = len(versions) - 1, self._newest.get(entry.guid, 0)
+                self._newest[entry.guid] = newest if self.is_older(entry.guid, last, newest) else last
                 if entry.guid not in self.homes:
                     self.homes[entry.guid] = domain
                     self._by_anchor[source_anchor(entry.guid)] = entry.guid
@@ -218,10 +274,22 @@ class Ledger:
                 applied=applied,
                 known=known,
                 why_not="it was never imported" if facts is None else facts.why,
+                read_at=None if version is None else self._where_read(guid, version),
             )
             self.sent.append(sent)
             if known:
                 self._tentative.append(sent)
+
+    def _where_read(self, guid: UUID, index: int) -> tuple[str, int] | None:
+        """The controller that a password was read from, and its USN there."""
+        known = self._read_at.get((guid, index))
+        if known is None:
+            domain = self.homes[guid]
+            controller = domain.controller(self.controller_read.get(domain.name))
+            held = self._held(guid, controller)
+            if held is not None and held[0] == index:
+                known = controller.name, held[1]
+        return known
 
     def _read_writes(self) -> None:
         for write in self.world.tenant.writes[self._writes_seen :]:
@@ -249,15 +317,17 @@ class Ledger:
     def identify(self, guid: UUID, credential: str) -> int | None:
         """Which of the user's passwords a credential was made from: the newest that fits."""
         versions = self.versions[guid]
-        for index in range(len(versions) - 1, -1, -1):
+        for index in reversed(self.order(guid)):
             if self.world.tenant.verify(versions[index].nt_hash, credential):
                 return index
         return None
 
-    def _newest(self) -> Iterator[tuple[UUID, int]]:
-        for guid in self.versions:
-            yield guid, self.newest(guid)
-
-    def _account(self, guid: UUID) -> Account | None:
-        account = self.homes[guid].by_guid(guid)
+    def _account(self, guid: UUID, on: str | None = None) -> Account | None:
+        account = self.homes[guid].by_guid(guid, on)
         return None if account.deleted else account
+
+
+def vector(controller: Controller) -> Vector:
+    """What a controller has of all that was written on any: up to which USN of each."""
+    replica = controller.replica
+    return {**replica.known, replica.invocation: replica.usn}

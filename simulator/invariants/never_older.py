@@ -26,17 +26,18 @@ class NeverOlder(Invariant):
             guid = self.ledger.guid_of(user.source_anchor or "") if user is not None else None
             if guid is None:
                 continue
-            fitting = self._fitting(guid, write.credential)
-            last = self._last.get(guid, -1)
-            if any(index >= last for index in fitting):
-                self._last[guid] = min(index for index in fitting if index >= last)
+            fitting, last = self._fitting(guid, write.credential), self._last.get(guid)
+            stands = [index for index in fitting if last is None or not self.ledger.is_older(guid, index, last)]
+            if stands:
+                self._last[guid] = stands[0]
                 continue
             name = self.ledger.name(guid)
+            number = 0 if last is None else last + 1
             came = (
                 "a password that the directory never held" if not fitting else f"her password number {fitting[-1] + 1}"
             )
             yield Violation(
-                held=f"the tenant had taken {name}'s password number {last + 1} from the directory",
+                held=f"the tenant had taken {name}'s password number {number} from the directory",
                 came=f"then the agent brought {came}, which is older",
                 about=name,
                 key=f"{guid}/{write.sequence}",
@@ -44,5 +45,6 @@ class NeverOlder(Invariant):
         self._seen = len(writes)
 
     def _fitting(self, guid: UUID, credential: str) -> list[int]:
-        verify = self.world.tenant.verify
-        return [index for index, entry in enumerate(self.ledger.versions[guid]) if verify(entry.nt_hash, credential)]
+        """The user's passwords that a credential may have been made from, the oldest first."""
+        verify, versions = self.world.tenant.verify, self.ledger.versions[guid]
+        return [index for index in self.ledger.order(guid) if verify(versions[index].nt_hash, credential)]

@@ -35,7 +35,7 @@ class NoWriteWithoutCause(Invariant):
 
     def _judge(self, item: Sent) -> Iterable[Violation]:
         known = self._versions.get(item.guid)
-        if known is None or item.version is None or item.version > known[0]:
+        if known is None or item.version is None or self.ledger.is_older(item.guid, known[0], item.version):
             return
         if self.world.profile.build.reevaluate_must_change and item.force_change != known[1]:
             return
@@ -60,7 +60,7 @@ class NoWriteWithoutCause(Invariant):
         if account is None:
             return False
         flag, password = account.entry.stamp("pwdlastset"), account.entry.stamp("unicodepwd")
-        return flag is not None and password is not None and flag.local_usn != password.local_usn
+        return flag is not None and password is not None and flag[2:4] != password[2:4]
 
     def _forget_deleted(self) -> None:
         """What a tenant's deleted object held is not known of the object that takes its place."""

@@ -33,8 +33,7 @@ class NothingLost(Invariant):
             )
 
     def _read(self, guid: UUID) -> bool:
-        home = self.ledger.homes[guid]
-        return self.ledger.logged_at[guid] < self.ledger.read_until.get(home.name, 0)
+        return self.ledger.was_read(guid)
 
     def _due(self, guid: UUID) -> bool:
         """Whether a rule leaves the change out (then it is not due), or it is not known yet."""

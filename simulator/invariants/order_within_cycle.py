@@ -7,11 +7,11 @@ from collections.abc import Iterable
 from simulator.invariants.base import Invariant, Violation
 from simulator.invariants.ledger import Sent
 
-Key = tuple[int, str, int]
+Key = tuple[int, str]
 
 
 class OrderWithinCycle(Invariant):
-    """Credentials of one cycle are ordered by the second of their change, then domain, then USN."""
+    """Credentials of one cycle are ordered by the second of their change, then domain, then USN where it was read."""
 
     id = "order-within-cycle"
 
@@ -26,7 +26,7 @@ class OrderWithinCycle(Invariant):
             if key is None:
                 continue
             last = self._last
-            if last is not None and last[0] == item.cycle and key < last[1]:
+            if last is not None and last[0] == item.cycle and self._is_before(item, key, last[2], last[1]):
                 yield Violation(
                     held=f"{item.user}'s change ({item.change_date:%H:%M:%S}) was made before {last[2].user}'s"
                     f" ({last[2].change_date:%H:%M:%S})",
@@ -41,4 +41,13 @@ class OrderWithinCycle(Invariant):
         if item.version is None:
             return None
         entry = self.ledger.versions[item.guid][item.version]
-        return int(entry.at.timestamp()), self.ledger.homes[item.guid].name, entry.sequence
+        return int(entry.at.timestamp()), self.ledger.homes[item.guid].name
+
+    @staticmethod
+    def _is_before(item: Sent, key: Key, other: Sent, other_key: Key) -> bool:
+        """Whether a change comes before another; USNs of different controllers can't be compared."""
+        if key != other_key:
+            return key < other_key
+        if item.read_at is None or other.read_at is None or item.read_at[0] != other.read_at[0]:
+            return False
+        return item.read_at[1] < other.read_at[1]

@@ -72,8 +72,9 @@ def create_user(world: World, what: Any, sessions: Sessions) -> str:
 def change_password(world: World, what: Any, sessions: Sessions) -> str:
     domain = world.home(what.user)
     old = what.old
-    if old is None:
-        old = world.passwords.password_of_hash(what.user, world.account(what.user).nt_hash) or ""
+    if old is None:  # the one that the controller knows by now
+        there = domain.find(what.user, on=domain.at(what.on).name)
+        old = world.passwords.password_of_hash(what.user, there.nt_hash) or ""
     label = world.passwords.learn(what.user, what.password)
     domain.change_password(what.user, old, what.password, on=what.on)
     return label

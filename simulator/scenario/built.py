@@ -31,6 +31,3 @@ def missing_in_given(scenario: Scenario) -> Iterator[str]:
         yield "given: cloud: domain-services"
     if "federated" in given.cloud.domains.values():
         yield "a federated domain"
-    forests = [*(given.forests or {}).values(), *([given.forest] if given.forest is not None else [])]
-    if any(len(domain.controllers) > 1 for forest in forests for domain in forest.domains.values()):
-        yield "a domain with several controllers"

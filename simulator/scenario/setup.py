@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from uuid import UUID
 
 from pwsync.ports import AgentFactory
+from pwsync.replication.client import source_anchor
 from pwsync.settings import Scope
 from simulator.active_directory.ldif import load_ldif
 from simulator.active_directory.population import populate
@@ -19,6 +22,8 @@ from simulator.scenario.given_models import DEFAULT_DOMAIN, DomainSpec
 from simulator.world import Person, World
 
 if TYPE_CHECKING:
+    from simulator.active_directory.replica import Entry
+    from simulator.active_directory.state import Controller
     from simulator.scenario.file import Case
     from simulator.scenario.given_models import CloudPolicyKeys, DomainPolicyKeys, Given, UserSpec
 
@@ -44,7 +49,12 @@ def build_world(case: Case, *, seed: int | None = None, engine: AgentFactory | N
         forest = Forest(name, world.clock, world.randomness)
         world.forests[name] = forest
         for domain_name, spec in domains.items():
-            domain = forest.add_domain(domain_name, domain_policy(spec.policy), controllers=spec.controllers)
+            domain = forest.add_domain(
+                domain_name,
+                domain_policy(spec.policy),
+                controllers=spec.controllers,
+                replication_delay=spec.replication_delay,
+            )
             domain.fine_grained.extend(fine_grained(spec))
     world.default_domain = given.default_domain()
     return world
@@ -102,6 +112,7 @@ class Setup:
     def run(self) -> None:
         """Fill the world, install the agent as ``sync`` says, and begin."""
         self._people()
+        self._replicate()
         self._cloud()
         world, sync = self.world, self.given.sync
         staging = self.given.agent.staging
@@ -115,6 +126,8 @@ class Setup:
         )
         if sync == "settled":
             self._settle(staging)
+        self._replicate()
+        self._watch_replication()
         world.begin()
         if sync == "settled":
             world.grid_starts.append(world.start)
@@ -127,6 +140,7 @@ class Setup:
         host.run_due()
         for apply in self.later:
             apply()
+        self._replicate()
         if staging:
             host.agent.configure(staging=True)
             self.world.configure_agent(replace(self.world.settings, staging=True))
@@ -135,6 +149,19 @@ class Setup:
         host.run_due()
         self.world.idle.settled()
         self.world.tenant.contact(ping=True)
+
+    def _replicate(self) -> None:
+        """What comes before the run stands on all controllers."""
+        for domain in self.world.domains:
+            domain.replicate()
+
+    def _watch_replication(self) -> None:
+        """From now on replication takes its time, and the trace tells of people's objects."""
+        world = self.world
+        for forest in world.forests.values():
+            forest.schedule = world.later
+        for domain in world.domains:
+            domain.on_replicated.append(partial(trace_replication, world))
 
     def _people(self) -> None:
         world = self.world
@@ -172,6 +199,15 @@ class Setup:
             add_cloud_user(world, user.name, user.password, password_age=user.password_age, check_policy=False)
         for feature, state in cloud.features.items():
             world.tenant.set_feature(feature, state)
+
+
+def trace_replication(world: World, source: Controller, target: Controller, entries: Sequence[Entry]) -> None:
+    """Trace which people's objects a controller has taken over from another."""
+    handles = [world.handle_of_anchor(source_anchor(UUID(bytes_le=entry.guid))) for entry in entries]
+    people = [handle for handle in handles if handle in world.people]
+    if people:
+        name = target.domain.name
+        world.trace.say("world", f"{target.name}.{name} takes over from {source.name}: {' '.join(people)}")
 
 
 def create_keys(user: Any) -> dict[str, Any]:
