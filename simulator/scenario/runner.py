@@ -225,7 +225,8 @@ def judge_refusal(reason: str, outcome: Outcome) -> expectations.Verdict:
 def describe(fault: ArmedFault) -> str:
     """What a fault rule waits for, in a few words."""
     rule = fault.rule
-    parts = [f"{fault.matched} attempts fitted" if fault.matched else "an attempt on", rule.on]
+    fitted = f"{fault.matched} attempt{'' if fault.matched == 1 else 's'} fitted"
+    parts = [fitted if fault.matched else "an attempt on", rule.on]
     if rule.call is not None:
         parts.append(f"call {rule.call}")
     if rule.times is not None:
