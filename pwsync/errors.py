@@ -1,20 +1,20 @@
 """Every error that the agent raises on purpose.
 
-    AgentError                      base; carries ``reason``, a word of the scenario format where there is one
-    ├── Refused                     an operator asked for what the product does not do
-    │   ├── NotConfigurable         the password interval is fixed at 2 minutes
-    │   ├── NotSupported            this build has no such function (a subset of users in 2017)
-    │   └── RequiresObjectSync      password synchronization needs directory synchronization
-    ├── StoreError                  the agent's own database can't be used
-    ├── ReplicationError            the directory's replication interface refused or broke (``code``: Win32)
-    ├── EnvelopeError               a replicated secret could not be decrypted
-    ├── CredentialFormatError       a text is not a credential blob
-    ├── BinaryXmlError              bytes are not .NET binary XML
-    └── TenantError                 a call to the tenant failed
-        ├── TokenError              no access token
-        ├── TransportError          the call did not arrive, or its answer did not
-        ├── ServiceFault            the service answered with a SOAP fault (``code``: 81, 90, ... or None)
-        └── Throttled               HTTP 429 or 503, with ``retry_after`` (seconds) where the service named it
+AgentError                      base; carries ``reason``, a word of the scenario format where there is one
+├── Refused                     an operator asked for what the product does not do
+│   ├── NotConfigurable         the password interval is fixed at 2 minutes
+│   ├── NotSupported            this build has no such function (a subset of users in 2017)
+│   └── RequiresObjectSync      password synchronization needs directory synchronization
+├── StoreError                  the agent's own database can't be used
+├── ReplicationError            the directory's replication interface refused or broke (``code``: Win32)
+├── EnvelopeError               a replicated secret could not be decrypted
+├── CredentialFormatError       a text is not a credential blob
+├── BinaryXmlError              bytes are not .NET binary XML
+└── TenantError                 a call to the tenant failed
+    ├── TokenError              no access token
+    ├── TransportError          the call did not arrive, or its answer did not
+    ├── ServiceFault            the service answered with a SOAP fault (``code``: 81, 90, ... or None)
+    └── Throttled               HTTP 429 or 503, with ``retry_after`` (seconds) where the service named it
 """
 
 from __future__ import annotations

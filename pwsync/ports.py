@@ -1,7 +1,8 @@
 """What an agent needs from the world, and what the world may ask of an agent.
 
 An agent is built by a factory, ``factory(ports: AgentPorts) -> Agent``; :class:`pwsync.agent.SyncAgent` is one.
-Every effect goes through a port: the agent never reads the system's clock, never sleeps and draws no randomness of its own.
+Every effect goes through a port: the agent never reads the system's clock, never sleeps, and draws no randomness of
+its own.
 """
 
 from __future__ import annotations

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import sqlite3
 import weakref
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from pwsync.errors import StoreError
@@ -29,10 +29,10 @@ CREATE TABLE domains (name TEXT PRIMARY KEY, password_sync INTEGER NOT NULL, ful
     replication_cookie BLOB) WITHOUT ROWID;
 CREATE TABLE objects (anchor TEXT PRIMARY KEY, domain TEXT NOT NULL, dn TEXT NOT NULL, left_out TEXT,
     password_left_out TEXT, wanted BLOB, exported BLOB, attributes TEXT NOT NULL);
-CREATE TABLE passwords (row INTEGER PRIMARY KEY, anchor TEXT NOT NULL, domain TEXT NOT NULL, dn TEXT NOT NULL, version INTEGER,
-    changed INTEGER, usn INTEGER, forced INTEGER NOT NULL, due INTEGER NOT NULL, temporary INTEGER NOT NULL,
-    attempted_version INTEGER, attempted_changed INTEGER, applied_version INTEGER, applied_changed INTEGER,
-    status TEXT NOT NULL);
+CREATE TABLE passwords (row INTEGER PRIMARY KEY, anchor TEXT NOT NULL, domain TEXT NOT NULL, dn TEXT NOT NULL,
+    version INTEGER, changed INTEGER, usn INTEGER, forced INTEGER NOT NULL, due INTEGER NOT NULL,
+    temporary INTEGER NOT NULL, attempted_version INTEGER, attempted_changed INTEGER, applied_version INTEGER,
+    applied_changed INTEGER, status TEXT NOT NULL);
 """
 
 
@@ -233,5 +233,3 @@ def _password(row: tuple[Any, ...]) -> PasswordState:
 
 _NO_STAMP = (None, None, None)
 _NOT_SENT = (None, None)
-
-

@@ -119,6 +119,11 @@ class AgentHost:
         if not self.running:
             raise Refusal("not-supported", "the agent is not running")
 
+    @property
+    def is_dying(self) -> bool:
+        """Whether the process was killed in the middle of a call that it still waits for."""
+        return self._dying is not None
+
     def check_alive(self) -> None:
         """Raise out of a call of the agent if the process was killed while it waited."""
         if self._dying is not None:

@@ -19,9 +19,9 @@ class MemoryStore:
         self.uri = f"file:{safe}-{next(_numbers)}?mode=memory&cache=shared"
         self._keeper = sqlite3.connect(self.uri, uri=True, check_same_thread=False)
 
-    def dump(self) -> str:
-        """Everything that is kept, as SQL text."""
-        return "\n".join(self._keeper.iterdump())
+    def image(self) -> bytes:
+        """The database file as it would lie on a disk, with what was deleted and not yet overwritten."""
+        return self._keeper.serialize()
 
     def crash(self) -> None:
         """The process is gone, and what it had not committed with it."""

@@ -241,9 +241,7 @@ class Network:
                 delay = max(delay, fault.rule.delay or delay)
         return taken, results, delay
 
-    def _deliver(
-        self, attempt: Attempt, wire: Wire[T], rule: Any, results: Mapping[str, int], delay: timedelta
-    ) -> T:
+    def _deliver(self, attempt: Attempt, wire: Wire[T], rule: Any, results: Mapping[str, int], delay: timedelta) -> T:
         self._check_link(attempt, wire)
         pause = self._latency[attempt.on.partition(".")[0]] + delay
         if pause:

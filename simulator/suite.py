@@ -210,7 +210,7 @@ def not_built(cases: Iterable[Case], names: Collection[str] | None = None) -> tu
     ``names`` are the actions and expectations that are not built; by default those that the runner knows not to be.
     """
     from simulator.report.text import source_line
-    from simulator.scenario.built import NOT_BUILT, missing_in_given
+    from simulator.scenario.built import NOT_BUILT, directory_problem, missing_in_given
     from simulator.scenario.errors import FileError
 
     if names is None:
@@ -222,6 +222,9 @@ def not_built(cases: Iterable[Case], names: Collection[str] | None = None) -> tu
                 place = part.position or Position(case.path, 1, 1)
                 message = f'"{part.name}" is part of the format, but this version can\'t run it'
                 errors[place] = FileError(message, place, source_line(place))
+        if (problem := directory_problem(case)) is not None:
+            place = Position(problem.file, problem.line, 1)
+            errors[place] = FileError(problem.reason, place, source_line(place))
         for what in missing_in_given(case.scenario):
             place = Position(case.path, 1, 1)
             message = f"{what} is part of the format, but this version can't run it"

@@ -44,7 +44,6 @@ from simulator.refusal import Refusal
 from simulator.trace import Trace
 from simulator.wires import CloudWire, DirectoryWire, ReplicationWire
 
-
 TIMELESS = [
     "Crypto",
     "certifi",
@@ -425,11 +424,11 @@ class World:
         self.queue.push(self.clock(), Rank.BACKGROUND, call)
 
     def wait(self, pause: timedelta) -> None:
-        """The agent waits for a call: whatever else is due in the world happens meanwhile."""
+        """The agent waits for a call: whatever else is due in the world happens meanwhile; a crash ends it at once."""
         until = self.clock() + pause
         self._turn((until, Rank.CYCLE), judge=False)
-        self.move_to(until)
         self.host.check_alive()
+        self.move_to(until)
 
     def run_until(self, when: datetime) -> None:
         """Let everything happen that is due up to and including ``when``."""
@@ -453,6 +452,8 @@ class World:
                 self.host.run_due()
             else:
                 self.queue.pop()()
+            if self.host.is_dying and not judge:
+                return
 
     def _next_key(self) -> Key | None:
         head = self.queue.head()

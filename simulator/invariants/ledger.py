@@ -13,6 +13,7 @@ from datetime import datetime
 from uuid import UUID
 
 from pwsync.replication.client import source_anchor
+from simulator.active_directory.replica import Stamp
 from simulator.active_directory.state import Account, Controller, Domain, PasswordSet
 from simulator.invariants.eligibility import SYSTEM_OBJECT, why_not
 from simulator.network import CRASHED, OK, Attempt
@@ -71,6 +72,7 @@ class Ledger:
         self._vectors: dict[str, Vector] = {}
         self._reading: dict[str, Vector] = {}
         self._newest: dict[UUID, int] = {}
+        self._seen: dict[UUID, dict[str, Stamp]] = {}
         self._read_at: dict[tuple[UUID, int], tuple[str, int]] = {}
         self._log_seen: dict[str, int] = {}
         self._facts_version: dict[str, object] = {}
@@ -201,6 +203,8 @@ class Ledger:
         present = set()
         for account in domain.accounts(on):
             present.add(account.guid)
+            if on is not None and self._is_outdated(account):
+                continue
             why = why_not(account, domain, self.world.settings.scope)
             known = self.facts.get(account.guid)
             if known is None or known.why != why:
@@ -208,8 +212,21 @@ class Ledger:
                 if why == SYSTEM_OBJECT:
                     self.unsettled.discard(account.guid)
         for guid, home in self.homes.items():
-            if home is domain and guid not in present:
+            if home is domain and guid not in present and self._account(guid, on) is None:
                 self.facts[guid] = Facts("deleted", now)
+
+    def _is_outdated(self, account: Account) -> bool:
+        """Whether the agent has seen newer of a user on another controller than what this one tells."""
+        entry, home = account.entry, self.homes.get(account.guid)
+        if home is None or len(home.controllers) == 1:
+            return False
+        keys = ("useraccountcontrol", "name", *(key.lower() for key in self.world.settings.scope.exclude_attribute))
+        seen = self._seen.setdefault(account.guid, {})
+        stamps = {key: stamp for key in keys if (stamp := entry.stamp(key)) is not None}
+        if any(key not in stamps or stamp.wins_over(stamps[key]) for key, stamp in seen.items()):
+            return True
+        seen.update(stamps)
+        return False
 
     def _is_temporary(self, guid: UUID, on: str | None = None) -> bool:
         account = self._account(guid, on)
@@ -323,7 +340,11 @@ class Ledger:
         return None
 
     def _account(self, guid: UUID, on: str | None = None) -> Account | None:
-        account = self.homes[guid].by_guid(guid, on)
+        """The user's object as it is on a controller, or as it will be everywhere; None if it is deleted there."""
+        home = self.homes[guid]
+        if on is not None and guid.bytes_le not in home.controller(on).replica.by_guid:
+            on = None  # it has not come there yet
+        account = home.by_guid(guid, on)
         return None if account.deleted else account
 
 

@@ -18,6 +18,7 @@ from simulator.scenario.timeline_checks import TimelineChecks
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from simulator.scenario.given_models import Given
     from simulator.scenario.model import Fault
     from simulator.scenario.names import Names
     from simulator.scenario.reader import Draft
@@ -75,6 +76,7 @@ class Checks:
             return
         self._forests()
         self._directory(folder)
+        self._principal_names(given)
         for index, user in enumerate(given.users):
             if user.domain is not None:
                 self._domain(user.domain, self.draft.node("given", "users", index, "domain"))
@@ -91,6 +93,16 @@ class Checks:
                 self.report(f'there is a user "{first.text}" already', node, f"the first one is in line {first.line}")
             seen.setdefault(folded, node)
             self.names.add(space, node.text)
+
+    def _principal_names(self, given: Given) -> None:
+        """A user principal name is one user's: a directory refuses it a second time."""
+        seen: dict[str, str] = {}
+        for index, user in enumerate(given.users):
+            upn = user.upn or f"{user.name}@{user.domain or self.names.default_domain}"
+            owner = seen.setdefault(upn.casefold(), user.name)
+            if owner.casefold() != user.name.casefold():
+                node = self.draft.node("given", "users", index, "upn" if user.upn is not None else "name")
+                self.report(f'the user principal name "{upn}" is taken', node, f"{owner} has it")
 
     def _forests(self) -> None:
         given, root = self.draft.given, self.draft.node("given")

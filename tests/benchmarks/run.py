@@ -2,7 +2,8 @@
 
     python tests/benchmarks/run.py [--json FILE] [--quick] [NAME ...]
 
-Absolute times depend on the machine and are shown for orientation only; what counts are the ratios. Nothing here is a test.
+Absolute times depend on the machine and are shown for orientation only; what counts are the ratios. Nothing here is a
+test.
 """
 
 from __future__ import annotations
@@ -220,7 +221,9 @@ def quarter(every_cycle: bool) -> Row:
     assert result.outcome == "held", result
     goal = 6.0 if every_cycle else 0.5
     how = "every cycle" if every_cycle else "idle ones skipped"
-    return Row(f"90 days of cycles, {how}", result.seconds, "s", f"<= {goal}", result.seconds <= goal, result.digest[:16])
+    return Row(
+        f"90 days of cycles, {how}", result.seconds, "s", f"<= {goal}", result.seconds <= goal, result.digest[:16]
+    )
 
 
 MEMORY = """
@@ -246,7 +249,8 @@ with world_of(count) as world:
             tenant.apply_object(SyncObject(anchor, "User", "Set", {{
                 "userPrincipalName": account.upn, "displayName": account.display_name, "accountEnabled": True,
                 "onPremisesSamAccountName": account.name}}))
-            tenant.apply_credential(CredentialItem(anchor, None, "v1;PPH1_MD4,%020x,1000,%064x;" % (account.usn, account.usn), world.clock()))
+            digest = "v1;PPH1_MD4,%020x,1000,%064x;" % (account.usn, account.usn)
+            tenant.apply_credential(CredentialItem(anchor, None, digest, world.clock()))
     gc.collect()
     print((rss() - before) / count)
 """

@@ -308,11 +308,11 @@ class TestInTheWorld:
     do: {agent.crash: {restart-after: 30s}}
   - at: +8m
     expect:
-      - cloud.received: {since: +5m30s, is: [alice]}
+      - cloud.received: {since: +3m30s, is: [alice]}
       - cloud.writes: {by: sync, count: 1}
 """))  # fmt: skip
-        assert "+5m        wire    cloud.set-passwords [alice] crashed: the agent died (fault 1)" in result.trace
-        assert "+5m30s     agent   the service starts" in result.trace
+        assert "+3m        wire    cloud.set-passwords [alice] crashed: the agent died (fault 1)" in result.trace
+        assert "+3m30s     agent   the service starts" in result.trace
 
     def test_orders_wait(self) -> None:
         """What operators order in mid-cycle happens when the cycle has ended."""

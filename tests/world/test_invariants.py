@@ -331,7 +331,7 @@ def credulous(run: Run) -> None:
     """A directory that takes what the tenant stores for the password."""
     (forest,) = run.world.forests.values()
     ((name, domain),) = forest.domains.items()
-    forest.domains[name] = doubles.CredulousDomain(forest, name, domain.policy, list(domain.controllers))
+    forest.domains[name] = doubles.CredulousDomain(forest, name, domain.policy, list(domain.controllers), domain.replication_delay)
 
 
 SERVICES = (
