@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+import logging
 from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final
@@ -24,6 +25,8 @@ LIFETIME_MAX: Final = 86_400
 
 ASSUMED_LIFETIME: Final = timedelta(seconds=3599)
 """What the tenant's tokens live (product documentation: about an hour)."""
+
+_MSAL_LOG: Final = logging.getLogger("msal")
 
 _TOO_MANY, _BROKEN = 429, 500
 _MSAL_FAILURES = (ValueError, KeyError, TypeError, AttributeError, RuntimeError)
@@ -124,6 +127,9 @@ class TokenSource:
         decides itself when to call, so none of that may answer for the tenant.
         """
         import msal
+
+        if not _MSAL_LOG.handlers:
+            _MSAL_LOG.addHandler(logging.NullHandler())  # what fails is told by the errors raised here
 
         try:
             application = msal.PublicClientApplication(

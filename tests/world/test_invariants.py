@@ -9,6 +9,7 @@ from world import broken_agents as doubles
 from world.runs import ALICE, BOTH, broken, case, held, opened
 
 from pwsync.credential import nt_hash
+from simulator.active_directory.state import REPLICATION_DELAY
 from simulator.invariants import INVARIANTS, Checks
 from simulator.scenario.result import Failure
 from simulator.scenario.runner import Run, RunOptions, run_case
@@ -331,7 +332,8 @@ def credulous(run: Run) -> None:
     """A directory that takes what the tenant stores for the password."""
     (forest,) = run.world.forests.values()
     ((name, domain),) = forest.domains.items()
-    forest.domains[name] = doubles.CredulousDomain(forest, name, domain.policy, list(domain.controllers), domain.replication_delay)
+    controllers = list(domain.controllers)
+    forest.domains[name] = doubles.CredulousDomain(forest, name, domain.policy, controllers, REPLICATION_DELAY)
 
 
 SERVICES = (
