@@ -86,7 +86,7 @@ class Ledger:
         self._read_logs()
         for domain in self.world.domains:
             self._snapshot(domain, None)
-            if self.world.host.installed:
+            if self.world.idle.has_read(domain):
                 self._vectors[domain.name] = vector(domain.controller())
         for write in self.world.tenant.writes:
             self._note_write(write.user_id, write.by, write.credential)
