@@ -69,6 +69,9 @@ class AgentHost:
         self.installed = True
         try:
             self.agent.install(express=express, password_sync=password_sync, object_sync=object_sync)
+        except AgentCrash:
+            self._die(RESTART_AFTER)
+            return
         except BaseException:
             self.installed = False
             self._agent = None
@@ -158,6 +161,8 @@ class AgentHost:
         """An operator's call that is answered at once, with a cycle running too: one that changes nothing."""
         try:
             what(self.agent)
+        except AgentCrash:
+            self._die(RESTART_AFTER)
         except NotImplementedError as error:
             raise NotSupported(str(error)) from error
 

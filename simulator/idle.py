@@ -7,9 +7,11 @@ is down and no call takes time. An agent that can't say so (it has no ``idle_unt
 
 from __future__ import annotations
 
+from contextlib import suppress
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
+from pwsync.errors import TenantError
 from pwsync.settings import PASSWORD_INTERVAL
 from simulator.active_directory.state import Domain
 from simulator.network import OK, Attempt
@@ -39,6 +41,10 @@ class IdleTime:
             self._read[attempt.domain] = version
         elif attempt.on == "directory.search":
             self._imported[attempt.domain] = version
+
+    def has_read(self, domain: Domain) -> bool:
+        """Whether the agent has read a domain's passwords at all."""
+        return domain.name in self._read
 
     def settled(self) -> None:
         """The agent has imported and read everything before the run, when nobody took notes."""
@@ -80,8 +86,8 @@ class IdleTime:
         if self._owed:
             self._owed = False
             agent: Any = self._world.host.agent
-            with self._world.network.off_record():
-                agent.make_good()
+            with self._world.network.off_record(), suppress(TenantError):
+                agent.make_good()  # refused now, it is asked for again by the call that needs it, and counts there
 
     def _idle_until(self) -> datetime | None:
         world = self._world

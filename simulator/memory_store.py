@@ -21,7 +21,8 @@ class MemoryStore:
 
     def image(self) -> bytes:
         """The database file as it would lie on a disk, with what was deleted and not yet overwritten."""
-        return self._keeper.serialize()
+        (pages,) = self._keeper.execute("PRAGMA page_count").fetchone()
+        return self._keeper.serialize() if pages else b""
 
     def crash(self) -> None:
         """The process is gone, and what it had not committed with it."""

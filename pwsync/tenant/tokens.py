@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import warnings
 import logging
+import warnings
 from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final

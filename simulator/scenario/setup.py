@@ -126,13 +126,11 @@ class Setup:
         )
         if sync == "settled":
             self._settle(staging)
+        elif sync == "installed":
+            world.host.install(express=True, password_sync=True, object_sync=True)
         self._replicate()
         self._watch_replication()
         world.begin()
-        if sync == "settled":
-            world.grid_starts.append(world.start)
-        if sync == "installed":
-            world.host.install(express=True, password_sync=True, object_sync=True)
 
     def _settle(self, staging: bool) -> None:
         host = self.world.host
