@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import sqlite3
+import weakref
 
 _numbers = itertools.count(1)
 
@@ -18,6 +19,7 @@ class MemoryStore:
         safe = "".join(character if character.isalnum() else "-" for character in name)
         self.uri = f"file:{safe}-{next(_numbers)}?mode=memory&cache=shared"
         self._keeper = sqlite3.connect(self.uri, uri=True, check_same_thread=False)
+        self._closer = weakref.finalize(self, self._keeper.close)
 
     def image(self) -> bytes:
         """The database file as it would lie on a disk, with what was deleted and not yet overwritten."""
@@ -33,4 +35,4 @@ class MemoryStore:
 
     def close(self) -> None:
         """Forget everything."""
-        self._keeper.close()
+        self._closer()

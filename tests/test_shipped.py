@@ -1,0 +1,34 @@
+"""The shipped scenarios as a whole: what they cover, and that they say what they should."""
+
+from __future__ import annotations
+
+from collections import Counter
+from pathlib import Path
+
+from simulator.scenario.file import load
+from simulator.scenario.rules import RULES
+
+SHIPPED = Path(__file__).resolve().parents[1] / "scenarios"
+NOT_BUILT = {"domain-services", "federation", "fips", "diagnose"}
+"""Families whose parts this version does not have."""
+
+
+def named() -> Counter[str]:
+    """In how many shipped files each rule is named."""
+    files = [load(path) for path in sorted(SHIPPED.rglob("*.yaml"))]
+    assert not [error for file in files for error in file.errors]
+    return Counter(rule for file in files if file.cases for rule in file.cases[0].scenario.rules)
+
+
+def test_every_rule_has_two_scenarios() -> None:
+    """Each rule of what is built is named by at least two files, the others by none."""
+    counts = named()
+    thin = {rule for rule in RULES if counts[rule] < 2}
+    assert {rule.partition(".")[0] for rule in thin} == NOT_BUILT
+    assert not [rule for rule in thin if counts[rule]]
+
+
+def test_every_file_names_its_schema() -> None:
+    """The first line of each file tells editors where its schema is."""
+    wrong = [path for path in SHIPPED.rglob("*.yaml") if "scenario.schema.json" not in path.read_text().splitlines()[0]]
+    assert not wrong
