@@ -2,9 +2,10 @@
 
 state.py        Forest, Domain, Controller: what a world builds and what people do
 replica.py      one controller's copy: entries, indexes, metadata, the log in order of USN
+inbound.py      taking over what another copy has; partners.py: who fetches from whom, and when
 schema.py       classes, categories, attributes
 policy.py       pure: length, complexity, history, age, expiry, lockout
 passwords.py    setting passwords; logon.py: checking them; accounts.py: users
 ldap.py         the ldap3 strategy; session.py, writes.py, filter.py, dirsync.py: what LDAP does
-replication.py  the MS-DRSR server
+replication.py  the MS-DRSR server for clients
 """
