@@ -1,7 +1,7 @@
 """The JSON Schema (draft 2020-12) of scenario files, for editors: built from the models, kept beside this module.
 
 An editor reads YAML with implicit typing, so that a schema can't say everything: whether a password is quoted, which
-names exist, and what excludes what is checked when the file is read.
+names exist, and most of what excludes what is checked when the file is read.
 """
 
 from __future__ import annotations
@@ -35,16 +35,22 @@ def build_schema() -> JsonObject:
     definitions: JsonObject = {name: _tidy(each) for name, each in schema["$defs"].items()}
     for name in ("Action", "Expectation", "Step"):
         definitions.pop(name, None)
-    definitions["ExpectRefused"] = {"enum": definitions["ExpectRefused"]["properties"]["reason"]["anyOf"][0]["enum"]}
-    definitions["placeholder"] = PLACEHOLDER
+    definitions["ExpectRefused"] = {"enum": definitions["ExpectRefused"]["properties"]["reason"]["enum"]}
     definitions["step"] = _step()
     definitions["actions"] = _words(ACTIONS)
     definitions["expectations"] = _words(EXPECTATIONS)
+    definitions["Fault"] |= {"not": {"required": ["call", "times"]}, "dependentRequired": {"retry-after": ["answer"]}}
+    definitions["Given"]["not"] = {"required": ["forest", "forests"]}
+    definitions["ForestSpec"]["properties"]["domains"] = {
+        "type": "object", "minProperties": 1, "additionalProperties": _nullable({"$ref": "#/$defs/DomainSpec"})
+    }  # fmt: skip
     top = definitions.pop("Scenario")
     _finish_top(top)
-    definitions["ForestSpec"]["properties"]["domains"] = _or_placeholder(
-        {"type": "object", "minProperties": 1, "additionalProperties": _nullable({"$ref": "#/$defs/DomainSpec"})}
-    )
+    row = definitions["Row"]
+    definitions = {name: _with_placeholders(each) for name, each in definitions.items()}
+    definitions |= {"Row": row, "placeholder": PLACEHOLDER}
+    top = _with_placeholders(top)
+    top["properties"]["examples"] = {"type": "array", "items": {"$ref": "#/$defs/Row"}, "minItems": 1}
     head = {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "$id": ADDRESS,
@@ -62,8 +68,9 @@ def _finish_top(top: JsonObject) -> None:
         "properties": {name: {"type": "string", "description": text} for name, text in INVARIANTS.items()},
     }
     properties["timeline"] = {"type": "array", "items": {"$ref": "#/$defs/step"}}
-    properties["examples"] = {"type": "array", "items": {"$ref": "#/$defs/Row"}, "minItems": 1}
-    top["anyOf"] = [{"required": ["timeline"]}, {"required": ["explore"]}]
+    top["anyOf"] = [
+        {"required": ["timeline"], "properties": {"timeline": {"minItems": 1}}}, {"required": ["explore"]}
+    ]  # fmt: skip
 
 
 def _step() -> JsonObject:
@@ -71,7 +78,7 @@ def _step() -> JsonObject:
         "type": "object",
         "description": "At this offset from the start these things happen, and these must hold.",
         "properties": {
-            "at": _or_placeholder(dict(OFFSET.schema)),
+            "at": dict(OFFSET.schema),
             "do": _one_or_more("#/$defs/actions"),
             "expect": _one_or_more("#/$defs/expectations"),
         },
@@ -83,7 +90,7 @@ def _step() -> JsonObject:
 
 def _one_or_more(reference: str) -> JsonObject:
     one = {"$ref": reference}
-    return {"anyOf": [one, {"type": "array", "items": one, "minItems": 1}, TO_PLACEHOLDER]}
+    return {"anyOf": [one, {"type": "array", "items": one, "minItems": 1}]}
 
 
 def _words(models: dict[str, Any]) -> JsonObject:
@@ -103,17 +110,35 @@ def _nullable(schema: JsonObject) -> JsonObject:
     return {"anyOf": [schema, {"type": "null"}]}
 
 
+def _with_placeholders(schema: JsonObject) -> JsonObject:
+    """The schema, in which ``$key`` may stand for any value, item or key: examples put something else there."""
+    found = dict(schema)
+    for name in ("items", "additionalProperties"):
+        if isinstance(found.get(name), dict):
+            found[name] = _or_placeholder(found[name])
+    if found.get("additionalProperties") is False:
+        found["patternProperties"] = {PLACEHOLDER["pattern"]: {}}
+    if "anyOf" in found:
+        found["anyOf"] = [_with_placeholders(each) for each in found["anyOf"]]
+    if "properties" in found:
+        found["properties"] = {name: _or_placeholder(each) for name, each in found["properties"].items()}
+    return found
+
+
 def _or_placeholder(schema: JsonObject) -> JsonObject:
-    """The schema, or a ``$key`` that stands for a value of ``examples``; any string is one already."""
-    plain = set(schema) <= {"type", "description"} and "string" in schema.get("type", "")
-    return schema if plain else {"anyOf": [*schema.get("anyOf", [schema]), TO_PLACEHOLDER]}
+    """The schema, or a ``$key``; any string is one already."""
+    inner = _with_placeholders(schema)
+    if set(inner) <= {"type", "description"} and "string" in inner.get("type", ""):
+        return inner
+    told = {"description": inner.pop("description")} if "description" in inner else {}
+    return {**told, "anyOf": [*inner.get("anyOf", [inner]), TO_PLACEHOLDER]}
 
 
 def _tidy(model: JsonObject) -> JsonObject:
-    """A model's schema without titles, nulls and defaults that say nothing; its values may be placeholders."""
+    """A model's schema without titles, nulls and defaults that say nothing."""
     kept = {key: value for key, value in model.items() if key != "title"}
     if "properties" in kept:
-        kept["properties"] = {name: _or_placeholder(_property(each)) for name, each in kept["properties"].items()}
+        kept["properties"] = {name: _property(each) for name, each in kept["properties"].items()}
     if "description" in kept:
         kept["description"] = kept["description"].partition("\n\n")[0]
     return kept

@@ -15,13 +15,15 @@ from simulator.scenario.nodes import Mapping, Node, Scalar, Sequence, compose
 from simulator.scenario.rules import INVARIANTS, RULES
 from simulator.scenario.schema import PATH, build_schema, schema_text
 
-GOOD = sorted(Path(__file__).with_name("good").glob("*.yaml"))
+SHIPPED = Path(__file__).parents[2] / "scenarios"
+GOOD = sorted([*Path(__file__).with_name("good").glob("*.yaml"), *SHIPPED.rglob("*.yaml")])
 ERRORS = Path(__file__).parents[1] / "errors"
 SEEN_BY_SCHEMA = [
-    "action-under-expect", "bad-flag", "bad-profile", "bad-seed", "bad-word", "empty-entry", "fault-values",
-    "missing-argument", "missing-at", "missing-keys", "missing-timeline", "out-of-range", "unknown-action",
-    "unknown-expectation", "unknown-feature", "unknown-invariant", "unknown-key-argument", "unknown-key-given",
-    "unknown-key-no-arguments", "unknown-key-step", "unknown-key-top", "unknown-reason", "unknown-rule",
+    "action-under-expect", "bad-flag", "bad-profile", "bad-seed", "bad-word", "empty-entry", "empty-timeline",
+    "fault-call-and-times", "fault-retry-after", "fault-values", "missing-argument", "missing-at", "missing-keys",
+    "missing-timeline", "out-of-range", "two-kinds-of-forest", "unknown-action", "unknown-expectation",
+    "unknown-feature", "unknown-invariant", "unknown-key-argument", "unknown-key-given", "unknown-key-no-arguments",
+    "unknown-key-step", "unknown-key-top", "unknown-reason", "unknown-rule",
 ]  # fmt: skip
 
 
