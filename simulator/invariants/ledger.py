@@ -8,6 +8,7 @@ them; and read is what the controller had that the agent asked.
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
@@ -79,6 +80,8 @@ class Ledger:
         self._writes_seen = 0
         self._attempts_seen = 0
         self._crashes_seen = 0
+        self._cycles_seen = 0
+        self._cycle_starts: list[int] = []
         self._by_anchor: dict[str, UUID] = {}
 
     def begin(self) -> None:
@@ -267,10 +270,15 @@ class Ledger:
                 self._tentative.clear()
         self._attempts_seen = len(attempts)
 
+    def _cycle_of(self, attempt: Attempt) -> int:
+        """The password cycle that an attempt was made in, counted from 1; before the first one 0."""
+        fresh = self.world.cycles[self._cycles_seen :]
+        self._cycles_seen += len(fresh)
+        self._cycle_starts += [cycle.attempts_before for cycle in fresh if cycle.kind == "password"]
+        return bisect_left(self._cycle_starts, attempt.sequence)
+
     def _note_sent(self, attempt: Attempt, accepted: set[str]) -> None:
-        cycle = sum(
-            1 for each in self.world.cycles if each.kind == "password" and each.attempts_before < attempt.sequence
-        )
+        cycle = self._cycle_of(attempt)
         for item in attempt.content or ():
             guid = self._by_anchor.get(item.source_anchor or "")
             if guid is None:

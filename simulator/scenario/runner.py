@@ -47,7 +47,8 @@ class RunOptions:
     """How to run a case.
 
     seed: instead of the file's. to: stop at this offset, judge what came until then. every_cycle: skip no idle cycle.
-    engine: ``module:factory`` of another agent. update: write the golden trace instead of comparing it.
+    engine: ``module:factory`` of another agent, whose cycles all run. update: write the golden trace instead of
+    comparing it.
     """
 
     seed: int | None = None
@@ -105,7 +106,8 @@ class Run:
     def run(self) -> None:
         """Run to the end (or to ``--to``); failures are left in :attr:`failures`."""
         world, limit = self.world, self.options.to
-        world.idle.skipping = not self.options.every_cycle
+        # An agent under test is not taken at its word that it is idle: what it does then may be what is wrong with it.
+        world.idle.skipping = not self.options.every_cycle and self.options.engine is None
         with world.frozen():
             try:
                 self._live(limit)

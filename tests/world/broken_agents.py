@@ -136,6 +136,17 @@ class FullAtEachStart(Planted):
         super().start()
 
 
+class SendsAllAlways(Planted):
+    """Reads the whole directory and sends every password in each cycle, changed or not."""
+
+    class passwords(PasswordCycle):  # noqa: N801
+        def run(self) -> None:
+            for domain in self._state.domains.values():
+                if domain.password_sync:
+                    domain.full = "ordered"
+            super().run()
+
+
 # --- order-within-cycle ------------------------------------------------------------------------------------------
 
 

@@ -133,3 +133,15 @@ def test_other_agents_run_every_cycle() -> None:
     """An agent without ``idle_until`` is asked to run each of its cycles."""
     run = Run(case(QUIET["a day"]), RunOptions(engine="world.plain_agents:create"))
     assert reads(run) == 720
+
+
+def test_an_agent_under_test_is_not_taken_at_its_word() -> None:
+    """Another agent's cycles all run, whatever it says of itself: here it is at work when it says that it is idle."""
+    text = ALICE + """
+timeline:
+  - {at: +1m, do: {cloud.reset-password: {user: alice, password: "Helpdesk-77!"}}}
+  - {at: +20m, expect: {cloud.user: {user: alice, source: admin-reset}}}
+"""  # fmt: skip
+    held(run(text))
+    result = run(text, engine="world.broken_agents:SendsAllAlways")
+    assert "cloud.user of alice" in [failure.title for failure in result.failures]

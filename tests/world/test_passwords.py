@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pwsync.credential import nt_hash, protect
@@ -69,6 +69,7 @@ def test_identify_a_random_secret() -> None:
     assert passwords.hash_of("alice", protect(bytes(16), SALT)) == bytes(16)
 
 
+@settings(max_examples=50, deadline=None)
 @given(st.lists(st.tuples(st.sampled_from(["alice", "bob"]), st.text(max_size=4)), max_size=12))
 def test_labels_are_one_to_one(learned: list[tuple[str, str]]) -> None:
     """However passwords come, equal labels mean equal passwords of one user, and every secret is listed once."""
