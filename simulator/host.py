@@ -94,6 +94,7 @@ class AgentHost:
         """Stop the service; a running cycle ends first, with the call that it waits for."""
         if self.running and self._agent is not None:
             self._agent.stop()
+        self._incarnation += 1  # a service that an operator stopped is not started again by the service manager
         if self.busy:
             self._after_cycle.append(self._drop)
         else:
@@ -115,7 +116,8 @@ class AgentHost:
     def reboot(self) -> None:
         """The server restarts: the service stops now and is back when the server is."""
         self.stop()
-        self._later(REBOOT_TAKES, self.start)
+        if self.installed:
+            self._later(REBOOT_TAKES, self.start)
 
     def check_running(self) -> None:
         """Refusal if the service is not running."""

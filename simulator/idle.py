@@ -42,6 +42,12 @@ class IdleTime:
         elif attempt.on == "directory.search":
             self._imported[attempt.domain] = version
 
+    def forget(self) -> None:
+        """A new process has begun: what an earlier one had read, and maybe not stored, says nothing of this one."""
+        self._read.clear()
+        self._imported.clear()
+        self._owed = False
+
     def has_read(self, domain: Domain) -> bool:
         """Whether the agent has read a domain's passwords at all."""
         return domain.name in self._read

@@ -42,7 +42,16 @@ def pytest_collect_file(file_path: Path, parent: pytest.Collector) -> ScenarioFi
         return None
     if "scenarios" not in file_path.parent.parts and not parent.session.isinitpath(file_path):
         return None
-    return ScenarioFile.from_parent(parent, path=file_path) if _has_title(file_path) else None
+    if not (_is_asked_for(parent, file_path) or _has_title(file_path)):
+        return None
+    return ScenarioFile.from_parent(parent, path=file_path)
+
+
+def _is_asked_for(parent: pytest.Collector, path: Path) -> bool:
+    """Whether the command line names the file or a folder above it: then one without a title is an error too."""
+    if parent.config.args_source is not pytest.Config.ArgsSource.ARGS:
+        return False
+    return any(parent.session.isinitpath(each) for each in (path, *path.parents))
 
 
 def _has_title(path: Path) -> bool:

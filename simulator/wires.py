@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from io import BytesIO
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
 import requests
 from ldap3.core.exceptions import LDAPSocketOpenError, LDAPSocketReceiveError, LDAPStartTLSError
@@ -91,8 +91,8 @@ class DirectoryWire:
 class ReplicationWire:
     """A replication channel through the network.
 
-    One attempt is one page of a read (``directory.read-passwords``). Binding and reading single objects ride on the
-    same read: they fail with the link, and are not counted on their own.
+    One attempt is one page of a read (``directory.read-passwords``). Reading single objects rides on the same read and
+    is not counted on its own, nor is binding, unless it fails: then it was the cycle's attempt to read.
     """
 
     def __init__(self, world: World, controller: Controller, server: Any, domain: str) -> None:
@@ -104,9 +104,7 @@ class ReplicationWire:
     def call(self, operation: str, message: Mapping[str, Any]) -> Mapping[str, Any]:
         """Carry one operation; see :class:`pwsync.ports.ReplicationChannel`."""
         if operation != "get-nc-changes" or message.get("object") is not None:
-            if self._domain in self._world.network.down:
-                raise broken_rpc("link-down")
-            return self._answer(operation, message)
+            return self._ride(operation, message)
         wire: Wire[Mapping[str, Any]] = Wire(
             perform=lambda results: self._answer(operation, message),
             broken=broken_rpc,
@@ -116,14 +114,32 @@ class ReplicationWire:
             "directory.read-passwords", wire, domain=self._domain, controller=self._controller.name
         )
 
+    def _ride(self, operation: str, message: Mapping[str, Any]) -> Mapping[str, Any]:
+        try:
+            if self._domain in self._world.network.down:
+                raise broken_rpc("link-down")
+            return self._answer(operation, message)
+        except ReplicationError as error:
+            if operation not in ("negotiate", "authenticate"):
+                raise
+            failure = error
+        wire: Wire[Mapping[str, Any]] = Wire(perform=lambda results: fail(failure), broken=broken_rpc)
+        return self._world.network.carry(
+            "directory.read-passwords", wire, domain=self._domain, controller=self._controller.name
+        )
+
     def _answer(self, operation: str, message: Mapping[str, Any]) -> Mapping[str, Any]:
         answer: Mapping[str, Any] = self._server.call(operation, message)
         return answer
 
 
+def fail(error: Exception) -> NoReturn:
+    """Raise an error that was caught before."""
+    raise error
+
+
 def garble_page(answer: Mapping[str, Any]) -> Mapping[str, Any]:
-    """A page whose secrets do not decrypt; one without secrets loses its cookie."""
-    garbled = False
+    """A page that can't be used: its secrets do not decrypt, and its cookie is gone."""
     objects = []
     for entry in answer["objects"]:
         attributes = []
@@ -131,12 +147,10 @@ def garble_page(answer: Mapping[str, Any]) -> Mapping[str, Any]:
             values = attribute["values"]
             if attribute["name"].lower() == "unicodepwd" and values:
                 values = [bytes(byte ^ 0x55 for byte in value) for value in values]
-                garbled = True
             attributes.append({**attribute, "values": values})
         objects.append({**entry, "attributes": attributes})
     page = {**answer, "objects": objects}
-    if not garbled:
-        del page["cookie"]
+    del page["cookie"]
     return page
 
 

@@ -320,6 +320,7 @@ class World:
 
     def _agent_began(self) -> None:
         self.grid_starts.append(self.clock())
+        self.idle.forget()
         self.trace.say("agent", "the service starts")
 
     def _agent_died(self) -> None:

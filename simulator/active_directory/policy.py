@@ -145,8 +145,3 @@ def after_wrong_password(state: Lockout, policy: DomainPolicy, now: int) -> Lock
     count = 1 if state.locked or stale else state.count + 1
     locks = 0 < policy.lockout_threshold <= count
     return Lockout(count, now, now if locks else 0)
-
-
-def seconds_of(now: int) -> int:
-    """A FILETIME in the whole seconds of replication metadata."""
-    return now // TICKS_PER_SECOND

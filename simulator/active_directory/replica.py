@@ -241,11 +241,6 @@ class Replica:
             self.notify(False)
         return entry
 
-    def has(self, stamp: Stamp) -> bool:
-        """Whether a change that was made on some copy has come here, even if it has not won here."""
-        upto = self.usn if stamp.invocation == self.invocation else self.known.get(stamp.invocation, 0)
-        return stamp.originating_usn <= upto
-
     def file(self, entry: Entry) -> None:
         """Enter a new object into tree and indexes."""
         if entry.parent is None:

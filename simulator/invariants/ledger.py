@@ -17,7 +17,7 @@ from pwsync.replication.client import source_anchor
 from simulator.active_directory.replica import Stamp
 from simulator.active_directory.state import Account, Controller, Domain, PasswordSet
 from simulator.invariants.eligibility import SYSTEM_OBJECT, why_not
-from simulator.network import CRASHED, OK, Attempt
+from simulator.network import CRASHED, OK, REDIRECTED, Attempt
 from simulator.world import World
 
 Vector = dict[bytes, int]
@@ -30,6 +30,7 @@ class Facts:
 
     why: str | None
     since: datetime
+    attempts: int = 0
 
 
 @dataclass(slots=True)
@@ -68,6 +69,7 @@ class Ledger:
         self.known: dict[UUID, Sent | None] = {}
         self.temporary: dict[UUID, int] = {}
         self.controller_read: dict[str, str] = {}
+        self._last_read: dict[str, int] = {}
         self.unsettled: set[UUID] = set()
         self._tentative: list[Sent] = []
         self._vectors: dict[str, Vector] = {}
@@ -132,6 +134,10 @@ class Ledger:
         stamp = self.versions[guid][self._newest[guid]].stamp
         return stamp.originating_usn <= self._vectors.get(self.homes[guid].name, {}).get(stamp.invocation, 0)
 
+    def was_read_since(self, guid: UUID, facts: Facts) -> bool:
+        """Whether the user's domain was read after an object cycle had brought these facts."""
+        return self._last_read.get(self.homes[guid].name, 0) > facts.attempts
+
     def account(self, guid: UUID) -> Account | None:
         """The user's directory object; None if it was deleted."""
         return self._account(guid)
@@ -141,15 +147,17 @@ class Ledger:
         self._read_logs()
         self._read_attempts()
         self._read_writes()
+        crashes = len(self.world.crashes)
+        if crashes != self._crashes_seen:
+            # What a process had read and not committed when it died was read by nobody.
+            self._crashes_seen = crashes
+            self._tentative.clear()
+            self._reading.clear()
         for name, read in self._reading.items():
             known = self._vectors.setdefault(name, {})
             for invocation, usn in read.items():
                 known[invocation] = max(usn, known.get(invocation, 0))
         self._reading.clear()
-        crashes = len(self.world.crashes)
-        if crashes != self._crashes_seen:
-            self._crashes_seen = crashes
-            self._tentative.clear()
 
     # --- at the very moment -------------------------------------------------------------------------------------
 
@@ -166,6 +174,7 @@ class Ledger:
             controller = domain.controller(attempt.controller)
             self.controller_read[domain.name] = controller.name
             self._reading.setdefault(domain.name, vector(controller))
+            self._last_read[domain.name] = attempt.sequence
             self._read_logs()
             self._note_read(domain, controller)
 
@@ -211,7 +220,7 @@ class Ledger:
             why = why_not(account, domain, self.world.settings.scope)
             known = self.facts.get(account.guid)
             if known is None or known.why != why:
-                self.facts[account.guid] = Facts(why, now)
+                self.facts[account.guid] = Facts(why, now, len(self.world.network.attempts))
                 if why == SYSTEM_OBJECT:
                     self.unsettled.discard(account.guid)
         for guid, home in self.homes.items():
@@ -262,7 +271,7 @@ class Ledger:
         for attempt in attempts[self._attempts_seen :]:
             if attempt.outcome == CRASHED:
                 self._tentative.clear()
-            if attempt.on == "cloud.set-passwords":
+            if attempt.on == "cloud.set-passwords" and attempt.outcome != REDIRECTED:
                 self._note_sent(attempt, accepted)
             elif attempt.on == "store.commit" and attempt.outcome == OK:
                 for sent in self._tentative:

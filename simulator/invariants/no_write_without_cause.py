@@ -32,6 +32,8 @@ class NoWriteWithoutCause(Invariant):
         for guid, known in self.ledger.known.items():
             if known is not None and known.version is not None:
                 self._versions[guid] = (known.version, known.force_change)
+                # An order is carried out when its result is stored; before, a crash may repeat it.
+                self._ordered_until[guid] = self._orders(known)
 
     def _judge(self, item: Sent) -> Iterable[Violation]:
         known = self._versions.get(item.guid)
@@ -41,11 +43,7 @@ class NoWriteWithoutCause(Invariant):
             return
         if self.world.profile.build.reevaluate_must_change and self._must_change_moved(item):
             return
-        domain = self.ledger.homes[item.guid].name
-        orders = sum(1 for when, name in self.world.orders if name in (None, domain) and when <= item.attempt.started)
-        if orders > self._ordered_until.get(item.guid, 0):
-            if item.known:
-                self._ordered_until[item.guid] = orders
+        if self._orders(item) > self._ordered_until.get(item.guid, 0):
             return
         yield Violation(
             held=f"the agent knew that {item.user}'s password number {item.version + 1} was applied",
@@ -53,6 +51,11 @@ class NoWriteWithoutCause(Invariant):
             about=item.user,
             key=f"{item.guid}/{item.attempt.sequence}",
         )
+
+    def _orders(self, item: Sent) -> int:
+        """How many full synchronizations had been ordered when a credential left."""
+        domain = self.ledger.homes[item.guid].name
+        return sum(1 for when, name in self.world.orders if name in (None, domain) and when <= item.attempt.started)
 
     def _must_change_moved(self, item: Sent) -> bool:
         """Whether "must change" was set or cleared by itself since the password was set."""

@@ -41,7 +41,7 @@ class NothingLost(Invariant):
         facts = ledger.facts.get(guid)
         if facts is None or facts.why is not None or ledger.account(guid) is None:
             return False
-        if ledger.temporary.get(guid) == ledger.newest(guid):
+        if ledger.temporary.get(guid) == ledger.newest(guid) or not ledger.was_read_since(guid, facts):
             return False
         home = ledger.homes[guid].name
         if None in world.sync_off or home in world.sync_off:

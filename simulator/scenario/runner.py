@@ -71,8 +71,8 @@ def load_engine(name: str) -> AgentFactory:
         found: Any = importlib.import_module(module_name)
         for part in attribute.split("."):
             found = getattr(found, part)
-    except (ImportError, AttributeError) as error:
-        raise EngineError(f'engine "{name}": {error}') from error
+    except (Exception, SystemExit) as error:  # whatever a stranger's module does when it is imported
+        raise EngineError(f'engine "{name}": {type(error).__name__}: {error}') from error
     if not callable(found):
         raise EngineError(f'engine "{name}" can not be called')
     return found  # type: ignore[no-any-return]
@@ -111,7 +111,7 @@ class Run:
         with world.frozen():
             try:
                 self._live(limit)
-            except Exception as error:
+            except (Exception, SystemExit) as error:
                 if self.options.engine is None:
                     raise
                 self._engine_failed(error)
@@ -207,7 +207,7 @@ class Run:
     def _take(self, failures: Sequence[Failure]) -> None:
         self.failures.extend(failures)
 
-    def _engine_failed(self, error: Exception) -> None:
+    def _engine_failed(self, error: BaseException) -> None:
         where = traceback.format_exception_only(error)[-1].strip()
         self._fail("agent", "the agent under test raised an exception", None, "no exception", where)
 
@@ -248,7 +248,7 @@ def run_case(case: Case, options: RunOptions | None = None) -> RunResult:
         try:
             run = Run(case, options)
             run.run()
-        except Exception:
+        except (Exception, SystemExit):
             fault = traceback.format_exc()
     lines = tuple(run.world.trace.lines) if run is not None else ()
     failures = list(run.failures) if run is not None else []
