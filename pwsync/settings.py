@@ -20,7 +20,6 @@ class Build:
     force_password_change: a must-change password is sent with the force flag if the tenant's feature is on (2.0.3.0);
         otherwise such passwords are never sent.
     reevaluate_must_change: setting or clearing "must change" without a new password is looked at again (2.0.3.0).
-    selective_sync: a subset of users can be chosen (1.6.2.4).
     hash_in_texts: event texts say "Password hash synchronization" instead of "Password synchronization".
     change_on_logon_in_texts: event 657 shows PwdChangeOnLogon.
     number: the build number that the agent tells the service.
@@ -30,14 +29,26 @@ class Build:
     number: str
     force_password_change: bool
     reevaluate_must_change: bool
-    selective_sync: bool
     hash_in_texts: bool
     change_on_logon_in_texts: bool
 
 
-BUILD_2017 = Build("2017", "1.1.380.0", False, False, False, False, False)
-BUILD_CURRENT = Build("current", "2.4.131.0", True, True, True, True, True)
-BUILDS = {build.name: build for build in (BUILD_2017, BUILD_CURRENT)}
+BUILD_2017 = Build(
+    "2017",
+    "1.1.380.0",
+    force_password_change=False,
+    reevaluate_must_change=False,
+    hash_in_texts=False,
+    change_on_logon_in_texts=False,
+)
+BUILD_CURRENT = Build(
+    "current",
+    "2.4.131.0",
+    force_password_change=True,
+    reevaluate_must_change=True,
+    hash_in_texts=True,
+    change_on_logon_in_texts=True,
+)
 
 
 @dataclass(frozen=True)

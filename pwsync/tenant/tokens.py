@@ -103,10 +103,6 @@ class TokenSource:
         if self._token is None and self.valid:
             self._token, _ = self._acquire()
 
-    def forget(self) -> None:
-        """Drop the token, because the service refused it."""
-        self._token = self._expires = None
-
     def _acquire(self) -> tuple[str, datetime]:
         asked = self._clock()
         session = _WatchedSession(self._port.session)

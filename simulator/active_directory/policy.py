@@ -10,7 +10,7 @@ import unicodedata
 from dataclasses import dataclass
 from datetime import timedelta
 
-from simulator.active_directory.times import NEVER, TICKS_PER_SECOND, ticks
+from simulator.active_directory.times import NEVER, ticks
 
 DISABLED, NORMAL_ACCOUNT, WORKSTATION_ACCOUNT = 0x2, 0x200, 0x1000
 PASSWORD_NOT_REQUIRED, PASSWORD_NEVER_EXPIRES, SMARTCARD_REQUIRED = 0x20, 0x10000, 0x40000

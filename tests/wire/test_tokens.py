@@ -109,13 +109,6 @@ class TestToken:
         clock.now += timedelta(seconds=1)
         assert (source.valid, source.token()) == (False, "second")
 
-    def test_forgotten(self, authority: Authority, source: TokenSource) -> None:
-        """A token that the service refused can be dropped."""
-        authority.replies = [granted("first"), granted("second")]
-        source.token()
-        source.forget()
-        assert (source.valid, source.token()) == (False, "second")
-
     @pytest.mark.parametrize("lifetime", [0, -5, True])
     def test_ends_at_once(self, authority: Authority, source: TokenSource, lifetime: Any) -> None:
         """A token without a lifetime is used once."""
