@@ -10,6 +10,7 @@ import dataclasses
 from collections.abc import Callable
 from typing import Any
 
+from pwsync.ports import Agent
 from simulator.active_directory.state import Domain
 from simulator.azure_ad.users import CloudUser
 from simulator.refusal import Refusal
@@ -208,8 +209,12 @@ def install(world: World, what: Any, sessions: Sessions) -> str:
 
 @action("agent.enable-password-sync")
 def enable_password_sync(world: World, what: Any, sessions: Sessions) -> str:
-    world.host.operate(lambda agent: agent.enable_password_sync(what.domain))
-    world.orders.append((world.clock(), what.domain))
+
+    def order(agent: Agent) -> None:
+        agent.enable_password_sync(what.domain)
+        world.orders.append((world.clock(), what.domain))
+
+    world.host.operate(order)
     world.sync_off.discard(what.domain)
     if what.domain is None:
         world.sync_off.clear()
@@ -226,8 +231,12 @@ def disable_password_sync(world: World, what: Any, sessions: Sessions) -> str:
 @action("agent.full-password-sync")
 def full_password_sync(world: World, what: Any, sessions: Sessions) -> str:
     domain = home(world, what).name
-    world.host.operate(lambda agent: agent.full_password_sync(domain))
-    world.orders.append((world.clock(), domain))
+
+    def order(agent: Agent) -> None:
+        agent.full_password_sync(domain)
+        world.orders.append((world.clock(), domain))
+
+    world.host.operate(order)
     return domain
 
 

@@ -252,7 +252,7 @@ def run_case(case: Case, options: RunOptions | None = None) -> RunResult:
             fault = traceback.format_exc()
     lines = tuple(run.world.trace.lines) if run is not None else ()
     failures = list(run.failures) if run is not None else []
-    if fault is None and run is not None and options.to is None:
+    if fault is None and run is not None and options.to is None and seed == case.scenario.seed:
         failures.extend(compare_golden(case, lines, update=options.update and not failures))
     outcome = "harness-fault" if fault is not None else "broke" if failures else "held"
     return RunResult(
