@@ -393,6 +393,13 @@ def test_each_breach_is_told_once() -> None:
     assert [failure.at for failure in result.failures] == ["+34m"]
 
 
+def test_pause_ends_on_its_second() -> None:
+    """A call in the very second in which the pause ends is none too early."""
+    fault = "faults: [{on: cloud.set-passwords, times: 1, answer: 429, retry-after: 2m}]\n"
+    result = held(run_case(case(ALICE + fault + "timeline:\n" + SPRING + end("+4m"))))
+    assert any(line.startswith("+4m ") and "cloud.set-passwords" in line for line in result.trace)
+
+
 def test_unknown_exception_is_an_error_of_the_file() -> None:
     """Only invariants that exist can be switched off."""
     with pytest.raises(AssertionError, match="converge"):

@@ -377,7 +377,7 @@ class TestGolden:
         """The first line that differs is told with its place, and the lines before it."""
         lines = list(run(CHANGE, path=path, update=True).trace)
         golden = path.with_suffix(".trace")
-        text = [*lines[:2], "+2m something else", *lines[3:-1], "the last"]
+        text = [*lines[:2], "+9m something else", *lines[3:-1], "the last"]
         golden.write_text("".join(f"{line}\n" for line in text), encoding="utf-8")
         result = run(CHANGE, path=path)
         (failure,) = result.failures
@@ -385,7 +385,7 @@ class TestGolden:
         assert failure.title == "the trace differs from test.trace at line 3"
         assert failure.position is not None
         assert (failure.position.path, failure.position.line) == (str(golden), 3)
-        assert (failure.expected, failure.got, failure.because) == ("+2m something else", lines[2], tuple(lines[:2]))
+        assert (failure.expected, failure.got, failure.because) == ("+9m something else", lines[2], tuple(lines[:2]))
 
     @pytest.mark.parametrize("more", [True, False])
     def test_longer_or_shorter(self, path: Path, more: bool) -> None:
