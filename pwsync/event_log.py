@@ -125,8 +125,8 @@ class EventTexts:
         return Event(654, "information", PASSWORD_SOURCE, time, text)
 
     def ping_failed(self, time: datetime, connector: str, chain: str) -> Event:
-        """655: the heartbeat failed."""
-        text = f"Failed credential provisioning ping. Connector: {connector} Error: {chain}"
+        """655: the heartbeat failed (that it names the connector is unconfirmed)."""
+        text = f"Failed credential provisioning ping. Error: {chain} Connector: {connector}"
         return Event(655, "error", PASSWORD_SOURCE, time, text)
 
     def requests(self, time: datetime, batch: Sequence[Change]) -> Iterator[Event]:
