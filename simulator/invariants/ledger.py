@@ -72,6 +72,7 @@ class Ledger:
         self._last_read: dict[str, int] = {}
         self.unsettled: set[UUID] = set()
         self._tentative: list[Sent] = []
+        self._why: dict[tuple[int, str | None], str | None] = {}
         self._vectors: dict[str, Vector] = {}
         self._reading: dict[str, Vector] = {}
         self._newest: dict[UUID, int] = {}
@@ -162,6 +163,13 @@ class Ledger:
     # --- at the very moment -------------------------------------------------------------------------------------
 
     def _closed(self, attempt: Attempt) -> None:
+        if attempt.on == "cloud.set-passwords":
+            for item in attempt.content or ():
+                guid = self._by_anchor.get(item.source_anchor or "")
+                facts = self.facts.get(guid) if guid is not None else None
+                self._why[attempt.sequence, item.source_anchor] = (
+                    "it was never imported" if facts is None else facts.why
+                )
         if attempt.domain is None:
             return
         domain = self.world.domain(attempt.domain)
@@ -295,7 +303,6 @@ class Ledger:
             applied = item.credential in accepted
             known = applied and attempt.outcome == OK and attempt.answered
             version = self.identify(guid, item.credential)
-            facts = self.facts.get(guid)
             sent = Sent(
                 attempt=attempt,
                 guid=guid,
@@ -307,7 +314,7 @@ class Ledger:
                 cycle=cycle,
                 applied=applied,
                 known=known,
-                why_not="it was never imported" if facts is None else facts.why,
+                why_not=self._why.pop((attempt.sequence, item.source_anchor), None),
                 read_at=None if version is None else self._where_read(guid, version),
             )
             self.sent.append(sent)

@@ -211,8 +211,8 @@ def install(world: World, what: Any, sessions: Sessions) -> str:
 def enable_password_sync(world: World, what: Any, sessions: Sessions) -> str:
 
     def order(agent: Agent) -> None:
-        agent.enable_password_sync(what.domain)
         world.orders.append((world.clock(), what.domain))
+        agent.enable_password_sync(what.domain)
 
     world.host.operate(order)
     world.sync_off.discard(what.domain)
@@ -233,8 +233,8 @@ def full_password_sync(world: World, what: Any, sessions: Sessions) -> str:
     domain = home(world, what).name
 
     def order(agent: Agent) -> None:
-        agent.full_password_sync(domain)
         world.orders.append((world.clock(), domain))
+        agent.full_password_sync(domain)
 
     world.host.operate(order)
     return domain
