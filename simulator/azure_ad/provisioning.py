@@ -12,7 +12,6 @@ from uuid import UUID
 from xml.etree.ElementTree import Element
 
 from pwsync.errors import BinaryXmlError
-from pwsync.settings import BATCH_SIZE_MAX
 from pwsync.tenant import batch, binary_xml, company, operations
 from pwsync.tenant.messages import (
     COEXISTENCE,
@@ -49,6 +48,9 @@ Either a Request with its whole body, or what :func:`pwsync.tenant.batch.decode_
 """
 
 CREDENTIALS = "ProvisionCredentials"
+CREDENTIALS_MAX = 50
+"""Most credentials that one call may carry; the service's own limit, whatever an agent believes."""
+
 SERVER = "SIMULATED01"
 
 _BITS = {
@@ -145,8 +147,8 @@ class ProvisioningService:
         return isinstance(roles, list) and not _ROLES.isdisjoint(role for role in roles if isinstance(role, str))
 
     def _credentials(self, items: list[CredentialItem], forced: Mapping[str, int]) -> list[CredentialResult]:
-        if len(items) > BATCH_SIZE_MAX:
-            raise Refusal("not-supported", f"At most {BATCH_SIZE_MAX} credentials in a call, got {len(items)}.")
+        if len(items) > CREDENTIALS_MAX:
+            raise Refusal("not-supported", f"At most {CREDENTIALS_MAX} credentials in a call, got {len(items)}.")
         self._tenant.require_password_sync()
         # A call without items is taken as the heartbeat (unconfirmed).
         self._tenant.contact(ping=not items)
