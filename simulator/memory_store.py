@@ -26,9 +26,6 @@ class MemoryStore:
         (pages,) = self._keeper.execute("PRAGMA page_count").fetchone()
         return self._keeper.serialize() if pages else b""
 
-    def crash(self) -> None:
-        """The process is gone, and what it had not committed with it."""
-
     def broken(self, how: str | int) -> Exception:
         """SQLite's exception for a commit that fails."""
         return sqlite3.OperationalError(f"disk I/O error ({how})")

@@ -325,7 +325,6 @@ class World:
 
     def _agent_died(self) -> None:
         self.crashes.append(self.clock())
-        self.store.crash()
         self.trace.say("agent", "the process dies")
 
     def record_request(self, on: str, body: bytes) -> None:
