@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Any, Generic, Protocol, TypeVar
+from typing import Any, Generic, TypeVar
 
 from simulator.trace import Trace
 
@@ -22,13 +22,6 @@ OK, FAILED, CRASHED, REDIRECTED = "ok", "failed", "crashed", "redirected"
 
 class AgentCrash(BaseException):
     """The agent's process dies here. Not an Exception: no handler of the agent may catch it."""
-
-
-class FaultRule(Protocol):
-    """A rule of a scenario's ``faults`` (see the scenario format); unused keys are None."""
-
-    @property
-    def on(self) -> str: ...
 
 
 @dataclass(slots=True)
@@ -56,7 +49,10 @@ class Attempt:
 
 @dataclass(slots=True)
 class ArmedFault:
-    """A fault rule with its counters. ``matched``: attempts that it fits; ``fired``: those that it took."""
+    """A rule of a scenario's ``faults`` (keys that it does not have are None), with its counters.
+
+    ``matched``: attempts that it fits; ``fired``: those that it took.
+    """
 
     rule: Any
     index: int
