@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from pwsync.credential import nt_hash, verify
 
@@ -10,7 +10,9 @@ from pwsync.credential import nt_hash, verify
 class Passwords:
     """Every password that a user had, tried to have, or was given by an administrator, numbered per user from 1."""
 
-    def __init__(self) -> None:
+    def __init__(self, verify: Callable[[bytes, str], bool] = verify) -> None:
+        """``verify`` tells whether a credential was made from an NT hash; one that remembers its answers saves time."""
+        self._verify = verify
         self._by_user: dict[str, dict[str, int]] = {}
         self._by_hash: dict[tuple[str, bytes], str] = {}
         self._hashes: dict[str, bytes] = {}
@@ -69,7 +71,7 @@ class Passwords:
             return self._seen[key]
         found = None
         for password in reversed(self._by_user.get(user, {})):
-            if verify(self.nt_hash(password), credential):
+            if self._verify(self.nt_hash(password), credential):
                 found = password
                 break
         if found is not None:

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from freezegun.api import real_perf_counter
+import freezegun.api
 
 
 @dataclass
@@ -20,8 +20,8 @@ class Watch:
 def stopwatch() -> Iterator[Watch]:
     """Measure the wall time of a block, frozen or not."""
     watch = Watch()
-    began = real_perf_counter()
+    began = freezegun.api.real_perf_counter()
     try:
         yield watch
     finally:
-        watch.seconds = real_perf_counter() - began
+        watch.seconds = freezegun.api.real_perf_counter() - began

@@ -100,8 +100,11 @@ def run_cases(
     """
     jobs = min(jobs, len(cases))
     if jobs <= 1:
-        for index, case in enumerate(cases):
-            yield index, _trimmed(guarded(run, case), keep_trace)
+        from simulator.frozen import held
+
+        with held():
+            for index, case in enumerate(cases):
+                yield index, _trimmed(guarded(run, case), keep_trace)
         return
     pool = _Pool(run, keep_trace, jobs)
     try:
@@ -118,7 +121,9 @@ def _serve(connection: Connection, run: RunFunction, keep_trace: bool, path: lis
     """A worker's life: take a case, send its result, until the pipe closes. Ctrl-C is the parent's to handle."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     sys.path[:] = path
-    with suppress(EOFError, BrokenPipeError, ConnectionResetError):
+    from simulator.frozen import held
+
+    with suppress(EOFError, BrokenPipeError, ConnectionResetError), held():
         while True:
             case = connection.recv()
             connection.send(_trimmed(guarded(run, case), keep_trace))

@@ -12,10 +12,8 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Protocol
 from uuid import UUID
 
-import freezegun
 import requests
 
 from pwsync.agent import SyncAgent
@@ -32,6 +30,7 @@ from simulator.azure_ad.policy import CloudPolicy
 from simulator.azure_ad.state import Tenant
 from simulator.azure_ad.users import CloudUser, PasswordWrite
 from simulator.clock import Clock
+from simulator.frozen import Freezer, frozen
 from simulator.host import AgentHost
 from simulator.idle import IdleTime
 from simulator.memory_store import MemoryStore
@@ -44,22 +43,6 @@ from simulator.refusal import Refusal
 from simulator.trace import Trace
 from simulator.wires import CloudWire, DirectoryWire, ReplicationWire
 
-TIMELESS = [
-    "Crypto",
-    "certifi",
-    "cffi",
-    "charset_normalizer",
-    "cryptography",
-    "faker",
-    "idna",
-    "pyasn1",
-    "pycparser",
-    "pydantic",
-    "rich",
-    "yaml",
-]
-"""Packages that never ask for the time: freezing need not search their modules, which halves its cost."""
-
 
 @contextmanager
 def patient_collector() -> Iterator[None]:
@@ -70,12 +53,6 @@ def patient_collector() -> Iterator[None]:
         yield
     finally:
         gc.set_threshold(*before)
-
-
-class Freezer(Protocol):
-    """Moves the time that libraries see."""
-
-    def move_to(self, target_datetime: datetime) -> None: ...
 
 
 @dataclass(slots=True)
@@ -129,11 +106,11 @@ class World:
             cloud_latency=cloud_latency,
             directory_latency=directory_latency,
         )
-        self.passwords = Passwords()
         self.people: dict[str, Person] = {}
         self.forests: dict[str, Forest] = {}
         self.default_domain = ""
         self.tenant = Tenant(self.clock, self.randomness, profile, policy=cloud_policy)
+        self.passwords = Passwords(self.tenant.verify)
         self.application = TenantApplication(self.tenant)
         self.store = MemoryStore(name)
         self.session = requests.Session()
@@ -388,14 +365,12 @@ class World:
     @contextmanager
     def frozen(self) -> Iterator[None]:
         """Time stands still at the world's clock for every library in this process; the wires to the tenant are up."""
-        freezer = freezegun.freeze_time(self.clock(), tick=False, ignore=TIMELESS)
-        with TenantDouble(CloudWire(self)), patient_collector():
-            self._freezer = freezer.start()
+        with TenantDouble(CloudWire(self)), patient_collector(), frozen(self.clock()) as freezer:
+            self._freezer = freezer
             try:
                 yield
             finally:
                 self._freezer = None
-                freezer.stop()
                 self.store.close()
                 self.session.close()
 

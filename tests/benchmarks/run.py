@@ -31,6 +31,7 @@ from pwsync.credential import protect
 from simulator.active_directory.population import populate
 from simulator.active_directory.state import Forest
 from simulator.azure_ad.policy import CloudPolicy
+from simulator.frozen import held
 from simulator.profile import PROFILE_2017
 from simulator.scenario.file import load
 from simulator.scenario.runner import RunOptions, run_case
@@ -187,8 +188,9 @@ def idle(entries: int) -> Row:
 def scenarios() -> Row:
     """Median wall time of the shipped scenarios."""
     times = []
-    for path in sorted((ROOT / "scenarios").rglob("*.yaml")):
-        for case in load(path).cases:
+    cases = [case for path in sorted((ROOT / "scenarios").rglob("*.yaml")) for case in load(path).cases]
+    with held():
+        for case in cases:
             run_case(case)
             times.append(min(run_case(case).seconds for _ in range(2)))
     value = statistics.median(times) * 1e3 if times else 0.0
