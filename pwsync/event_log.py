@@ -10,7 +10,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Final
+from functools import lru_cache
+from typing import Final, NamedTuple
 
 from pwsync.settings import Build, Connector
 
@@ -40,8 +41,7 @@ class Event:
     dns: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Change:
+class Change(NamedTuple):
     """A user's password change as the event log names it; ``changed`` is in whole seconds since 1601."""
 
     anchor: str
@@ -192,12 +192,14 @@ def object_state_not_stored(time: datetime, reason: str) -> Event:
     return Event(6801, "error", OBJECT_SOURCE, time, f"The object cycle's state could not be stored. Error: {reason}")
 
 
+@lru_cache(maxsize=1024)
 def change_date(changed: int) -> str:
     """Seconds since 1601 as ``MM/dd/yyyy HH:mm:ss`` (UTC)."""
     when = moment(changed)
     return f"{when.month:02d}/{when.day:02d}/{when.year:04d} {when.hour:02d}:{when.minute:02d}:{when.second:02d}"
 
 
+@lru_cache(maxsize=1024)
 def moment(changed: int) -> datetime:
     """Seconds since 1601 as a UTC time; the last one that Python knows for anything beyond."""
     try:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from base64 import b64decode
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 from uuid import UUID
 
 from pwsync.directory import naming_context
@@ -24,8 +25,7 @@ PAGE = 500
 """Objects in one answer. If more users than this have to be read one by one, the whole domain is read instead."""
 
 
-@dataclass(frozen=True, slots=True)
-class Reading:
+class Reading(NamedTuple):
     """One user as it was read.
 
     stamp and nt: the password's change and its NT hash; None where the password did not change, or there is none.

@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Final
+from typing import Final, NamedTuple
 from uuid import UUID
 from xml.etree.ElementTree import Element, SubElement
 
@@ -79,8 +79,7 @@ class Request:
         return self.header.operation
 
 
-@dataclass(frozen=True, slots=True)
-class CredentialItem:
+class CredentialItem(NamedTuple):
     """One password change on its way to the tenant.
 
     source_anchor: base64 of the objectGUID; or cloud_anchor ``User_<objectId>``. credential: text of
@@ -96,8 +95,7 @@ class CredentialItem:
     supplemental: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class CredentialResult:
+class CredentialResult(NamedTuple):
     """What became of one password change: 0 success, 2 anchor not known (yet); None: the answer does not name it."""
 
     source_anchor: str | None

@@ -9,6 +9,7 @@ from __future__ import annotations
 from base64 import b64decode, b64encode
 from collections.abc import Iterable
 from datetime import UTC, datetime
+from functools import lru_cache
 from xml.etree.ElementTree import Element, SubElement
 
 from pwsync.errors import BinaryXmlError
@@ -38,6 +39,7 @@ _from_iso_format = datetime.fromisoformat
 """Kept from before any test freezes time: a frozen datetime class parses ten times slower, to the same value."""
 
 
+@lru_cache(maxsize=1024)
 def format_time(when: datetime) -> str:
     """An aware time as the service writes it: UTC, ``2017-01-13T09:02:00Z``, fractions only where there are any."""
     if when.tzinfo is None:

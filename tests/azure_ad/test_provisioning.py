@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import itertools
 from base64 import b64encode
-from dataclasses import replace
 from uuid import UUID
 
 import pytest
@@ -131,7 +130,7 @@ class TestCredentials:
         """An item that can't be read fails alone, and says why."""
         for name in ("alice", "bob"):
             export(tenant, name)
-        answer = credentials(replace(item("alice", GOOD), credential="AT&T <plain>"), item("bob", GOOD))
+        answer = credentials(item("alice", GOOD)._replace(credential="AT&T <plain>"), item("bob", GOOD))
         first, second = operations.read_credentials_result(read(answer))
         assert first.result not in (0, 2)
         assert first.error

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from base64 import b64encode
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta, timezone
 from uuid import UUID
 from xml.etree.ElementTree import Element
@@ -181,7 +180,7 @@ class TestCredentials:
     def test_items_in_two_places(self) -> None:
         """Items that stand in the header are not taken for those of the body."""
         item = CredentialItem("A" * 24, None, "C" * 103, datetime(2017, 1, 13, tzinfo=UTC))
-        body = operations.write_credentials([replace(item, source_anchor="B" * 24)])
+        body = operations.write_credentials([item._replace(source_anchor="B" * 24)])
         root = request_envelope(HEADER, body)
         root[0].append(operations.write_credentials([item])[0])
         data = encode(root, PREFIXES, compact=True)
