@@ -10,7 +10,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Final, Generic, TypeVar
 from uuid import UUID
 from xml.etree.ElementTree import Element
@@ -47,6 +49,8 @@ _ENDS: Final = b"\x01" * 5
 
 _ANCHOR, _CREDENTIAL, _DATE = b"A" * 24, b"C" * 103, b"D" * 20
 _RESULT: Final = b"7"
+_PLACE: Final = UUID("b7e1a3c5-94d2-4f68-8a0b-5c6d7e8f9012")
+_PLACE_TEXT: Final = str(_PLACE).encode()
 
 T = TypeVar("T")
 
@@ -105,7 +109,7 @@ def encode_credentials(header: CallHeader, items: Sequence[CredentialItem]) -> b
     parts = [_item_bytes(item) for item in items]
     if None in parts:
         return encode(request_envelope(header, write_credentials(items)), PREFIXES, compact=True)
-    frame = encode(request_envelope(header, write_credentials(())), PREFIXES, compact=True)
+    frame = _with_id(_request_frame(replace(header, tracking_id=_PLACE)), header.tracking_id)
     return frame[: -len(_ENDS)] + b"".join(filter(None, parts)) + _ENDS
 
 
@@ -129,8 +133,27 @@ def encode_results(results: Sequence[CredentialResult], relates_to: UUID | None 
     if None in parts:
         body = write_credentials_result(results)
         return encode(response_envelope(_OPERATION, body, relates_to), PREFIXES)
-    frame = encode(response_envelope(_OPERATION, write_credentials_result(()), relates_to), PREFIXES)
+    frame = _response_frame(None if relates_to is None else _PLACE)
+    if relates_to is not None:
+        frame = _with_id(frame, relates_to)
     return frame[: -len(_ENDS)] + b"".join(filter(None, parts)) + _ENDS
+
+
+@lru_cache(maxsize=16)
+def _request_frame(header: CallHeader) -> bytes:
+    """A request without items. All calls with one token differ in nothing but their tracking id."""
+    return encode(request_envelope(header, write_credentials(())), PREFIXES, compact=True)
+
+
+@lru_cache(maxsize=2)
+def _response_frame(relates_to: UUID | None) -> bytes:
+    """An answer without results."""
+    return encode(response_envelope(_OPERATION, write_credentials_result(()), relates_to), PREFIXES)
+
+
+def _with_id(frame: bytes, identifier: UUID) -> bytes:
+    """The frame with another id in the place of :data:`_PLACE`, which stands there as text and as a UniqueId record."""
+    return frame.replace(_PLACE_TEXT, str(identifier).encode()).replace(_PLACE.bytes_le, identifier.bytes_le)
 
 
 def decode_results(data: bytes) -> list[CredentialResult]:
