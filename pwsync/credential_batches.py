@@ -21,7 +21,7 @@ AHEAD = 4
 """Batches that are hashed ahead, per core: enough to keep it busy, few enough to be thrown away if sending stops."""
 
 
-SWITCH_SECONDS = 0.00005
+SWITCH_SECONDS = 0.00001
 """How long a thread that wants the interpreter waits while others hash; Python's usual 5 ms is forty hashes long."""
 
 

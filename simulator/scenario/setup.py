@@ -136,6 +136,14 @@ class Setup:
         host = self.world.host
         host.install(express=True, password_sync=True, object_sync=True)
         host.run_due()
+        if self.later or staging:
+            self._become(staging)
+        self.world.idle.settled()
+        self.world.tenant.contact(ping=True)
+
+    def _become(self, staging: bool) -> None:
+        """Users and servers become what they are only after a first synchronization; the same process sees it."""
+        host = self.world.host
         for apply in self.later:
             apply()
         self._replicate()
@@ -145,8 +153,6 @@ class Setup:
         host.agent.stop()
         host.agent.start()
         host.run_due()
-        self.world.idle.settled()
-        self.world.tenant.contact(ping=True)
 
     def _replicate(self) -> None:
         """What comes before the run stands on all controllers."""
