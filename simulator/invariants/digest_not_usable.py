@@ -1,13 +1,20 @@
-"""digest-not-usable: neither text nor key of what the tenant stores logs on to the directory."""
+"""digest-not-usable: neither text nor key of what the tenant stores logs on to the directory.
+
+Nor is the digest weaker than the product's: agent and tenant share the code that makes and checks it, so it is computed
+here a second time, as the product's documentation and public vectors have it.
+"""
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterable
 
 from pwsync.credential import parse
 from pwsync.errors import CredentialFormatError
 from simulator.invariants.base import Invariant, Violation
 from simulator.refusal import Refusal
+
+ITERATIONS = 1000
 
 
 class DigestNotUsable(Invariant):
@@ -16,7 +23,8 @@ class DigestNotUsable(Invariant):
     id = "digest-not-usable"
 
     def begin(self) -> None:
-        self._seen = 0
+        self._seen = len(self.world.tenant.writes)
+        self._salts: dict[bytes, str] = {}
 
     def instant(self) -> Iterable[Violation]:
         writes = self.world.tenant.writes
@@ -28,6 +36,7 @@ class DigestNotUsable(Invariant):
             account = self.ledger.account(guid) if guid is not None else None
             if guid is None or account is None:
                 continue
+            yield from self._weak(account.name, account.nt_hash, write.credential)
             for what in self._usable(account.name, self.ledger.homes[guid], account.nt_hash, write.credential):
                 yield Violation(
                     held=f"the tenant stores a digest of {account.name}'s password",
@@ -36,6 +45,30 @@ class DigestNotUsable(Invariant):
                     key=f"{guid}/{write.sequence}",
                 )
         self._seen = len(writes)
+
+    def _weak(self, name: str, nt: bytes, credential: str) -> Iterable[Violation]:
+        """Whether the digest is less than it should be: computed here a second time, by another library."""
+        try:
+            found = parse(credential)
+        except CredentialFormatError:
+            return
+        text = nt.hex().upper().encode("utf-16-le")
+        right = hashlib.pbkdf2_hmac("sha256", text, found.salt, found.iterations, 32)
+        fits = self.world.tenant.verify(nt, credential)
+        problem = ""
+        if found.iterations != ITERATIONS:
+            problem = f"was made in {found.iterations} rounds"
+        elif self._salts.setdefault(found.salt, credential) != credential:
+            problem = "has a salt that was used before"
+        elif fits and right != found.key:
+            problem = "is not PBKDF2 of the NT hash in upper-case hex"
+        if problem:
+            yield Violation(
+                held=f"a digest is PBKDF2 of the NT hash in {ITERATIONS} rounds, with a salt of its own",
+                came=f"that of {name} {problem}",
+                about=name,
+                key=f"weak/{name}/{problem}",
+            )
 
     def _usable(self, name: str, domain: object, nt: bytes, credential: str) -> Iterable[str]:
         try:

@@ -105,7 +105,7 @@ class SendsNonsense(Planted):
 
     class link(TenantLink):  # noqa: N801
         def send_credentials(self, items: Sequence[CredentialItem]) -> list[CredentialResult]:
-            wrong = [replace(item, credential=str(replace(parse(item.credential), key=bytes(32)))) for item in items]
+            wrong = [item._replace(credential=str(replace(parse(item.credential), key=bytes(32)))) for item in items]
             super().send_credentials(wrong)
             raise TransportError("Better not say that this was taken.")
 
@@ -275,7 +275,7 @@ class SendsHash(Planted):
             hashes = {state.anchor: state.nt or b"" for state in self._state.waiting.values()}
             told = [b64encode(hashes.get(item.source_anchor or "", b"")).decode() for item in items]
             return super().send_credentials(
-                [replace(item, legacy=text) for item, text in zip(items, told, strict=True)]
+                [item._replace(legacy=text) for item, text in zip(items, told, strict=True)]
             )
 
 
@@ -326,7 +326,7 @@ class TransparentTenant(Tenant):
         for nt in self.hashes():
             if verify(nt, item.credential):
                 salt = parse(item.credential).salt
-                return super().apply_credential(replace(item, credential=str(Credential(salt, 1000, nt + nt))))
+                return super().apply_credential(item._replace(credential=str(Credential(salt, 1000, nt + nt))))
         return super().apply_credential(item)
 
     def verify(self, nt: bytes, credential: str) -> bool:
