@@ -9,6 +9,7 @@ whatever has another shape goes through the general codec, with the same result.
 from __future__ import annotations
 
 import re
+from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -55,7 +56,7 @@ _PLACE_TEXT: Final = str(_PLACE).encode()
 T = TypeVar("T")
 
 
-class _Cutter(Generic[T]):
+class _Cutter(ABC, Generic[T]):
     """Takes items of the usual shape out of a document while it is read (see :func:`binary_reader.decode`)."""
 
     holder: str
@@ -74,8 +75,9 @@ class _Cutter(Generic[T]):
             return at
         return self.take_all(data, at)
 
+    @abstractmethod
     def take_all(self, data: bytes, at: int) -> int:
-        raise NotImplementedError
+        """Take items from ``at`` on, the declarations being as usual; returns the offset behind them."""
 
 
 class _ItemCutter(_Cutter[CredentialItem]):
