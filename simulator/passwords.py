@@ -45,10 +45,6 @@ class Passwords:
         number = self._by_user.get(user, {}).get(password)
         return f"{user}#{number}" if number else f"{user}#?"
 
-    def label_of_hash(self, user: str, nt: bytes) -> str:
-        """The label of the password with this NT hash."""
-        return self.label(user, self._by_hash.get((user, nt), ""))
-
     def password_of_hash(self, user: str, nt: bytes) -> str | None:
         """The password of ``user`` with this NT hash, if a person knows it."""
         found = self._by_hash.get((user, nt))
@@ -77,11 +73,6 @@ class Passwords:
         if found is not None:
             self._seen[key] = found
         return found
-
-    def hash_of(self, user: str, credential: str) -> bytes | None:
-        """NT hash of the password that a stored credential belongs to."""
-        found = self.identify(user, credential)
-        return None if found is None else self.nt_hash(found)
 
     def secrets(self) -> Iterator[tuple[str, str, bytes]]:
         """(label, password or "" if nobody typed it, NT hash) of every password of the run."""
