@@ -6,7 +6,9 @@ from collections import Counter
 from pathlib import Path
 
 from simulator.scenario.file import load
+from simulator.scenario.golden import golden_path
 from simulator.scenario.rules import RULES
+from simulator.scenario.runner import run_case
 
 SHIPPED = Path(__file__).resolve().parents[1] / "scenarios"
 NOT_BUILT = {"domain-services", "federation", "fips", "diagnose"}
@@ -32,3 +34,13 @@ def test_every_file_names_its_schema() -> None:
     """The first line of each file tells editors where its schema is."""
     wrong = [path for path in SHIPPED.rglob("*.yaml") if "scenario.schema.json" not in path.read_text().splitlines()[0]]
     assert not wrong
+
+
+def test_golden_trace_on_this_python() -> None:
+    """A shipped scenario leaves its golden trace, byte for byte, on every Python that runs the tests."""
+    golden = sorted(SHIPPED.rglob("*.trace"))
+    assert golden
+    for case in load(SHIPPED / "order" / "oldest-change-goes-first.yaml").cases:
+        result = run_case(case)
+        assert golden_path(case) in golden
+        assert result.outcome == "held", result.failures
