@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
-from typing import NamedTuple
+from typing import ClassVar, NamedTuple
 
 from pwsync.credential import nt_hash, verify
 from simulator.azure_ad.lockout import SmartLockout
@@ -53,11 +53,11 @@ class SignInRecord(NamedTuple):
 class PasswordVerifier:
     """Compares passwords with stored credentials and remembers the last few thousand verdicts.
 
-    Scenarios ask the same question over and over, and each answer costs 1000 rounds of HMAC.
+    Scenarios ask the same question over and over, and each answer costs 1000 rounds of HMAC. A verdict depends on
+    nothing but the question, so all tenants of a process share them.
     """
 
-    def __init__(self) -> None:
-        self._verdicts: dict[tuple[bytes, str], bool] = {}
+    _verdicts: ClassVar[dict[tuple[bytes, str], bool]] = {}
 
     def matches(self, nt: bytes, credential: str) -> bool:
         """Whether the credential was made from this NT hash."""

@@ -10,7 +10,7 @@ import json
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import Callable, Mapping
 from datetime import datetime
-from functools import cache
+from functools import cache, lru_cache
 from importlib.resources import files
 from typing import Any
 
@@ -121,7 +121,13 @@ def encode_part(value: bytes) -> str:
 
 def _sign(claims: Mapping[str, Any]) -> str:
     signed = f"{_header()}.{_encode_json(claims)}"
-    return f"{signed}.{encode_part(_private_key().sign(signed.encode(), PKCS1v15(), SHA256()))}"
+    return f"{signed}.{_signature(signed)}"
+
+
+@lru_cache(maxsize=256)
+def _signature(signed: str) -> str:
+    """RS256 gives the same signature for the same claims: worlds that begin alike ask for the same tokens."""
+    return encode_part(_private_key().sign(signed.encode(), PKCS1v15(), SHA256()))
 
 
 def _verify(token: str) -> Mapping[str, Any]:
