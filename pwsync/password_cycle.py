@@ -66,7 +66,6 @@ class PasswordCycle:
         ready = [(connector, domain) for connector, domain in self._domains() if self._is_ready(domain)]
         if not ready:
             return
-        self._takes_forced_change = None
         try:
             self.collect(ready)
             chosen = self.select()
@@ -223,7 +222,7 @@ class PasswordCycle:
     def select(self) -> list[PasswordState]:
         """Those whose password can go out now. The others wait, or are left out by a rule."""
         chosen = []
-        self._asked = False
+        self._takes_forced_change, self._asked = None, False
         enabled = {domain.name for _, domain in self._domains()}
         for state in list(self._state.waiting.values()):
             if state.pending is None or state.domain not in enabled:

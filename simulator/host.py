@@ -181,21 +181,17 @@ class AgentHost:
         return make
 
     def _run(self, what: Callable[[Agent], None]) -> None:
-        self.busy = True
+        self.busy, died = True, False
         try:
             what(self.agent)
         except AgentCrash:
-            pause, self._dying = self._dying, None
-            self.busy = False
-            self._after_cycle.clear()
-            self._die(RESTART_AFTER if pause is None else pause)
-            return
+            died = True
         finally:
             self.busy = False
-        if self._dying is not None:
+        if died or self._dying is not None:
             pause, self._dying = self._dying, None
             self._after_cycle.clear()
-            self._die(pause)
+            self._die(RESTART_AFTER if pause is None else pause)
             return
         queued, self._after_cycle = self._after_cycle, []
         for call in queued:

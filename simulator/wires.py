@@ -110,6 +110,9 @@ class ReplicationWire:
             broken=broken_rpc,
             garble=garble_page,
         )
+        return self._carry(wire)
+
+    def _carry(self, wire: Wire[Mapping[str, Any]]) -> Mapping[str, Any]:
         return self._world.network.carry(
             "directory.read-passwords", wire, domain=self._domain, controller=self._controller.name
         )
@@ -124,9 +127,7 @@ class ReplicationWire:
                 raise
             failure = error
         wire: Wire[Mapping[str, Any]] = Wire(perform=lambda results: fail(failure), broken=broken_rpc)
-        return self._world.network.carry(
-            "directory.read-passwords", wire, domain=self._domain, controller=self._controller.name
-        )
+        return self._carry(wire)
 
     def _answer(self, operation: str, message: Mapping[str, Any]) -> Mapping[str, Any]:
         answer: Mapping[str, Any] = self._server.call(operation, message)

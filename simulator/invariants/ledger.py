@@ -26,7 +26,10 @@ Vector = dict[bytes, int]
 
 @dataclass(slots=True)
 class Facts:
-    """Whether a user's password is to be synchronized, as of the last object cycle. why: the reason if not."""
+    """Whether a user's password is to be synchronized, as of the last object cycle.
+
+    why: the reason if not. since: when it became so. attempts: how many the agent had made by then.
+    """
 
     why: str | None
     since: datetime

@@ -101,7 +101,6 @@ class Run:
         self.sessions = Sessions()
         self.failures: list[Failure] = []
         self.checks = Checks(self.world, self.sessions, dict(self.scenario.except_ or {}))
-        self.ended = False
 
     def run(self) -> None:
         """Run to the end (or to ``--to``); failures are left in :attr:`failures`."""
