@@ -42,6 +42,7 @@ class Session:
 
     def __init__(self, controller: Controller) -> None:
         self.controller = controller
+        self.protected = True  # by TLS; a real port says otherwise of its plain connections
         self._bound: bytes | None = None
         self._pages: dict[bytes, list[Entry]] = {}
         self._page_number = 0
