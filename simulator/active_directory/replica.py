@@ -1,7 +1,7 @@
 """One controller's copy of a domain: entries, indexes, replication metadata, and a log in order of USN.
 
 Every originating write goes through :class:`Replica`: it allocates one USN per transaction, stamps the attributes
-that changed ([MS-DRSR] 5.117, AttributeStamp), moves whenChanged, keeps the indexes and appends to the log. Callers
+that changed ([MS-DRSR] 5.11, AttributeStamp), moves whenChanged, keeps the indexes and appends to the log. Callers
 have checked everything before: a write never fails half-way. What other copies wrote comes in by
 :mod:`simulator.active_directory.inbound`.
 """
@@ -14,7 +14,7 @@ from collections.abc import Callable, Collection, Iterator, Mapping
 from typing import NamedTuple
 
 from simulator.active_directory import names, policy
-from simulator.active_directory.schema import ObjectClass, Value
+from simulator.active_directory.schema import LINKS, ObjectClass, Value
 from simulator.active_directory.virtual import VIRTUAL
 
 FIRST_USN = 8192
@@ -24,7 +24,7 @@ _NOTHING: frozenset[str] = frozenset()
 
 
 class Stamp(NamedTuple):
-    """Who changed an attribute last: metadata of [MS-DRSR] 5.117, and the USN it has on this controller.
+    """Who changed an attribute last: metadata of [MS-DRSR] 5.11, and the USN it has on this controller.
 
     changed: whole seconds since 1601. invocation: 16 bytes. The first four decide between concurrent changes.
     """
@@ -109,7 +109,7 @@ class Entry:
     def get(self, key: str) -> Value | None:
         """The value of an attribute (by its schema key), stored, default or computed; None if there is none."""
         found = self.values.get(key)
-        if found is not None and key != "member":
+        if found is not None and key not in LINKS:
             return found
         if not self.deleted:
             found = self.kind.defaults.get(key)

@@ -70,8 +70,12 @@ octets X; location text; lockoutDuration large; lockOutObservationWindow large; 
 lockoutTime large; logonCount integer LS; logonHours octets; logonWorkstation octets; mail text; mailNickname text;
 managedBy dn; manager dn; maxPwdAge large; member dn m; memberOf dn mS; middleName text; minPwdAge large;
 minPwdLength integer; mobile text; mS-DS-ConsistencyGuid octets; msDS-Behavior-Version integer;
-msDS-cloudExtensionAttribute1 text; msDS-parentdistname dn CS; msDS-PrincipalName text CS;
-msDS-User-Account-Control-Computed integer CS; msDS-UserPasswordExpiryTimeComputed large CS;
+msDS-cloudExtensionAttribute1 text; msDS-LockoutDuration large; msDS-LockoutObservationWindow large;
+msDS-LockoutThreshold integer; msDS-MaximumPasswordAge large; msDS-MinimumPasswordAge large;
+msDS-MinimumPasswordLength integer; msDS-parentdistname dn CS; msDS-PasswordComplexityEnabled boolean;
+msDS-PasswordHistoryLength integer; msDS-PasswordReversibleEncryptionEnabled boolean;
+msDS-PasswordSettingsPrecedence integer; msDS-PrincipalName text CS; msDS-PSOApplied dn mS; msDS-PSOAppliesTo dn m;
+msDS-ResultantPSO dn CS; msDS-User-Account-Control-Computed integer CS; msDS-UserPasswordExpiryTimeComputed large CS;
 msExchHideFromAddressLists boolean; msExchMasterAccountSid octets; msExchRecipientTypeDetails large; name text S;
 ntPwdHistory octets X; nTSecurityDescriptor octets CS; o text m; objectCategory dn S; objectClass oid m; objectGUID
 octets S; objectSid octets S; operatingSystem text; otherMobile text m; otherTelephone text m; ou text m; pager
@@ -86,6 +90,10 @@ userCertificate octets m; userPassword octets m; userPrincipalName text; userSMI
 userWorkstations text; uSNChanged large LS; uSNCreated large LS; wellKnownObjects text mS; whenChanged time LS;
 whenCreated time S; wWWHomePage text; x500uniqueIdentifier octets m
 """
+
+
+LINKS = frozenset(("member", "msds-psoappliesto"))
+"""Attributes kept as objectGUIDs, so that they follow renames and lose what is deleted."""
 
 
 def _read_attributes() -> dict[str, Attribute]:
@@ -159,6 +167,8 @@ CLASSES: dict[str, ObjectClass] = {
         _object_class("builtinDomain", "top", "Builtin-Domain"),
         _object_class("domainDNS", "top domain", "Domain-DNS", "DC"),
         _object_class("lostAndFound", "top", "Lost-And-Found"),
+        _object_class("msDS-PasswordSettings", "top", "ms-DS-Password-Settings"),
+        _object_class("msDS-PasswordSettingsContainer", "top", "ms-DS-Password-Settings-Container"),
     )
 }
 """Structural classes by name in lower case. iNetOrgPerson's category is Person, as user's and contact's."""
@@ -167,7 +177,8 @@ CATEGORY_OF_NAME = {
     "person": "Person", "user": "Person", "inetorgperson": "Person", "organizationalperson": "Person",
     "contact": "Person", "computer": "Computer", "group": "Group", "organizationalunit": "Organizational-Unit",
     "container": "Container", "builtindomain": "Builtin-Domain", "domaindns": "Domain-DNS", "domain": "Domain-DNS",
-    "lostandfound": "Lost-And-Found",
+    "lostandfound": "Lost-And-Found", "msds-passwordsettings": "ms-DS-Password-Settings",
+    "msds-passwordsettingscontainer": "ms-DS-Password-Settings-Container",
 }  # fmt: skip
 """``(objectCategory=user)`` means the category of that class: Person."""
 

@@ -57,13 +57,18 @@ def _members_of(entry: Entry) -> Value | None:
     return _packed([group.dn for group in groups if not group.deleted])
 
 
-def _members(entry: Entry) -> Value | None:
-    by_guid = entry.replica.by_guid
-    stored = entry.values.get("member")
-    if not isinstance(stored, tuple):
-        return None
-    members = [by_guid[guid] for guid in stored]  # type: ignore[index] # links are GUIDs
-    return _packed([member.dn for member in members if not member.deleted])
+def _linked(key: str) -> Callable[[Entry], Value | None]:
+    """The names now of what an entry links to under ``key``; what is deleted is linked to no more."""
+
+    def names_of(entry: Entry) -> Value | None:
+        by_guid = entry.replica.by_guid
+        stored = entry.values.get(key)
+        if not isinstance(stored, tuple):
+            return None
+        targets = [by_guid[guid] for guid in stored]  # type: ignore[index] # links are GUIDs
+        return _packed([target.dn for target in targets if not target.deleted])
+
+    return names_of
 
 
 def _named(kind: str) -> Callable[[Entry], Value | None]:
@@ -101,7 +106,8 @@ VIRTUAL: dict[str, Callable[[Entry], Value | None]] = {
     "isrecycled": lambda entry: True if entry.deleted else None,
     "samaccounttype": _account_type,
     "memberof": _members_of,
-    "member": _members,
+    "member": _linked("member"),
+    "msds-psoappliesto": _linked("msds-psoappliesto"),
     "parentguid": _parent_guid,
 }
 """By schema key; more are added by the module that can compute them."""
