@@ -175,7 +175,7 @@ class SyncAgent:
     def pending(self) -> Sequence[str]:
         """Source anchors of users whose password still has to go to the tenant, in sending order."""
         waiting = [
-            (state.pending[1], state.domain, state.pending[2], state.anchor)
+            (state.pending.changed, state.domain, state.pending.usn, state.anchor)
             for state in self._state.waiting.values()
             if state.pending is not None
         ]

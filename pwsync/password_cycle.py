@@ -37,10 +37,12 @@ from pwsync.heartbeat import Heartbeat
 from pwsync.password_reading import DomainReading, PasswordReader, Reading
 from pwsync.process import Process
 from pwsync.settings import BATCH_SIZE_MAX, Connector
+from pwsync.stamp import Sent
 from pwsync.state import DomainState, PasswordState
 from pwsync.tenant.messages import CredentialItem, CredentialResult
 
 _ANCHOR_UNKNOWN = 2
+_NEVER: Sent = (0, 0, b"")
 
 
 class PasswordCycle:
@@ -187,11 +189,11 @@ class PasswordCycle:
             return
         state.dn = user.dn
         due, state.due = state.due, False
-        change = stamp[:2]
-        if change >= max(state.applied or (0, 0), state.attempted or (0, 0), (state.pending or (0, 0))[:2]):
+        change, pending = stamp.sent, state.pending
+        if change >= max(state.applied or _NEVER, state.attempted or _NEVER, pending.sent if pending else _NEVER):
             again = turned and self._ports.settings.build.reevaluate_must_change and state.applied is not None
             state.forced = state.forced or forced or again
-            if state.pending is not None and state.pending[:2] == change:
+            if pending is not None and pending.sent == change:
                 state.nt = user.nt
                 if not (due or turned or forced):
                     return  # pending already, and its hash is at hand again
@@ -298,7 +300,7 @@ class PasswordCycle:
 
     def _change(self, state: PasswordState) -> Change:
         assert state.pending is not None  # noqa: S101 - only pending ones are chosen
-        return Change(state.anchor, state.dn, state.domain, state.pending[1], state.temporary)
+        return Change(state.anchor, state.dn, state.domain, state.pending.changed, state.temporary)
 
     def _settle(
         self, users: Sequence[PasswordState], changes: Sequence[Change], results: Sequence[CredentialResult]
@@ -306,7 +308,7 @@ class PasswordCycle:
         errors: list[str | None] = []
         for state, result in zip(users, results, strict=True):
             assert state.pending is not None  # noqa: S101 - nothing else runs between send and settle
-            sent = state.pending[:2]
+            sent = state.pending.sent
             state.attempted = sent
             if result.result == 0:
                 state.applied, state.pending, state.nt, state.status = sent, None, None, SUCCESS
@@ -344,7 +346,7 @@ class PasswordCycle:
         for state in users:
             state.status = status
             if attempted and state.pending is not None:
-                state.attempted = state.pending[:2]
+                state.attempted = state.pending.sent
             self._state.touch_password(state)
         event = self._texts.batch_failed(
             self._ports.clock(), tenant_chain(error), [self._change(state) for state in users]
@@ -359,5 +361,5 @@ def order(chosen: Sequence[PasswordState]) -> list[PasswordState]:
 
 
 def _moment(state: PasswordState) -> tuple[int, str, int]:
-    version_changed_usn = state.pending or (0, 0, 0)
-    return version_changed_usn[1], state.domain, version_changed_usn[2]
+    pending = state.pending
+    return (0, state.domain, 0) if pending is None else (pending.changed, state.domain, pending.usn)

@@ -18,7 +18,8 @@ from pwsync.failures import OBJECT_NOT_FOUND, read_chain
 from pwsync.process import Process
 from pwsync.replication.client import ReplicatedObject, ReplicationClient, source_anchor
 from pwsync.settings import Connector
-from pwsync.state import DomainState, PasswordState, Stamp
+from pwsync.stamp import Stamp
+from pwsync.state import DomainState, PasswordState
 
 ATTRIBUTES = ("unicodePwd", "pwdLastSet")
 PAGE = 500
@@ -144,7 +145,7 @@ class PasswordReader:
             secret = obj.attributes.get("unicodePwd")
             stamp = nt = None
             if secret is not None and secret.values and not obj.deleted:
-                stamp = (secret.version, secret.changed, secret.local_usn)
+                stamp = secret.stamp
                 record = records.get(anchor)
                 if record is None or (record.left_out is None and record.password_left_out is None):
                     nt = _decrypted(client, obj)

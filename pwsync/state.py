@@ -1,7 +1,7 @@
 """Everything the agent knows, in memory: domains, objects, passwords, and what changed since the last commit.
 
-Passwords are known here by stamps only: attribute version, originating time in whole seconds since 1601, and the USN on
-the controller that was read. The one exception is :attr:`PasswordState.nt`, which lives as long as the process at most.
+Passwords are known here by stamps only (:mod:`pwsync.stamp`). The one exception is :attr:`PasswordState.nt`, which
+lives as long as the process at most.
 """
 
 from __future__ import annotations
@@ -10,10 +10,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-Stamp = tuple[int, int, int]
-"""A password's change: (version, originating time in seconds since 1601, local USN)."""
-Sent = tuple[int, int]
-"""A change as sent: (version, originating time). An older one compares lower."""
+from pwsync.stamp import Sent, Stamp
 
 
 @dataclass(slots=True)

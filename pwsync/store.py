@@ -14,12 +14,13 @@ from typing import Any
 
 from pwsync.errors import StoreError
 from pwsync.ports import StorePort
+from pwsync.stamp import Stamp
 from pwsync.state import DomainState, ObjectState, PasswordState, State, Touched
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 _WAY_OUT = "Move the file away and start again: the agent then synchronizes everything anew."
 
-_FIFTEEN_VALUES = "(?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)"
+_EIGHTEEN_VALUES = "(?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)"
 _ROWS_AT_ONCE = 100
 
 _SCHEMA = """
@@ -32,8 +33,16 @@ CREATE TABLE objects (anchor TEXT PRIMARY KEY, domain TEXT NOT NULL, dn TEXT NOT
 CREATE TABLE passwords (row INTEGER PRIMARY KEY, anchor TEXT NOT NULL, domain TEXT NOT NULL, dn TEXT NOT NULL,
     version INTEGER, changed INTEGER, usn INTEGER, forced INTEGER NOT NULL, due INTEGER NOT NULL,
     temporary INTEGER NOT NULL, attempted_version INTEGER, attempted_changed INTEGER, applied_version INTEGER,
-    applied_changed INTEGER, status TEXT NOT NULL);
+    applied_changed INTEGER, status TEXT NOT NULL, invocation BLOB, attempted_invocation BLOB,
+    applied_invocation BLOB);
 """
+_FROM_1_TO_2 = """
+ALTER TABLE passwords ADD COLUMN invocation BLOB;
+ALTER TABLE passwords ADD COLUMN attempted_invocation BLOB;
+ALTER TABLE passwords ADD COLUMN applied_invocation BLOB;
+"""
+"""Who made a change was not kept before. It counts as made by nobody, below everybody: the next time such a password is
+read it goes out once more, rather than being taken for another one of the same second."""
 
 
 class Store:
@@ -118,9 +127,11 @@ class Store:
             if ":memory:" not in self._port.path and "mode=memory" not in self._port.path:
                 connection.execute("PRAGMA journal_mode = WAL")
             connection.executescript(f"BEGIN; {_SCHEMA} PRAGMA user_version = {SCHEMA_VERSION}; COMMIT;")
+        elif version == 1:
+            connection.executescript(f"BEGIN; {_FROM_1_TO_2} PRAGMA user_version = 2; COMMIT;")
 
     def _load(self) -> State:
-        state = State()
+        state, invocations = State(), dict[bytes, bytes]()
         rows = self._connection.execute
         state.settings = dict(rows("SELECT name, value FROM settings"))
         for row in rows(
@@ -136,10 +147,11 @@ class Store:
                 state.outbound[record.anchor] = record
         for row in rows(
             "SELECT row, anchor, domain, dn, version, changed, usn, forced, due, temporary, attempted_version, "
-            "attempted_changed, applied_version, applied_changed, status FROM passwords ORDER BY row"
+            "attempted_changed, applied_version, applied_changed, status, invocation, attempted_invocation, "
+            "applied_invocation FROM passwords ORDER BY row"
         ):
             self._rows[row[1]] = row[0]
-            password = state.passwords[row[1]] = _password(row[1:])
+            password = state.passwords[row[1]] = _password(row[1:], invocations)
             if password.waits:
                 state.waiting[password.anchor] = password
         self._last_row = max(self._rows.values(), default=0)
@@ -161,7 +173,7 @@ class Store:
         for start in range(0, len(rows), _ROWS_AT_ONCE):
             # One statement for many rows: SQLite is entered, and the interpreter lock given away, once for all of them.
             some = rows[start : start + _ROWS_AT_ONCE]
-            places = ",".join([_FIFTEEN_VALUES] * len(some))
+            places = ",".join([_EIGHTEEN_VALUES] * len(some))
             statement = f"INSERT OR REPLACE INTO passwords VALUES {places}"  # noqa: S608 - question marks only
             self._connection.execute(statement, [value for row in some for value in row])
 
@@ -177,10 +189,13 @@ class Store:
         for anchor in anchors:
             state = self.state.passwords.get(anchor)
             if state is not None:
+                version, changed, invocation, usn = state.pending or _NO_STAMP
+                tried_version, tried_changed, tried_invocation = state.attempted or _NOT_SENT
+                applied_version, applied_changed, applied_invocation = state.applied or _NOT_SENT
                 yield (
-                    self._row(anchor), anchor, state.domain, state.dn, *(state.pending or _NO_STAMP), state.forced,
-                    state.due, state.temporary, *(state.attempted or _NOT_SENT), *(state.applied or _NOT_SENT),
-                    state.status,
+                    self._row(anchor), anchor, state.domain, state.dn, version, changed, usn, state.forced, state.due,
+                    state.temporary, tried_version, tried_changed, applied_version, applied_changed, state.status,
+                    invocation, tried_invocation, applied_invocation,
                 )  # fmt: skip
 
     def _write_objects(self, anchors: Iterable[str]) -> None:
@@ -219,17 +234,19 @@ def _domain_row(domain: DomainState) -> tuple[Any, ...]:
     )  # fmt: skip
 
 
-def _password(row: tuple[Any, ...]) -> PasswordState:
-    anchor, domain, dn, version, changed, usn, forced, due, temporary, *sent, status = row
+def _password(row: tuple[Any, ...], invocations: dict[bytes, bytes]) -> PasswordState:
+    """One row as a state; ``invocations`` keeps one object for each of the few that name thousands of users."""
+    anchor, domain, dn, version, changed, usn, forced, due, temporary, *sent, status, pending_by, tried_by, by = row
+    found = [invocations.setdefault(each, each) if each else b"" for each in (pending_by, tried_by, by)]
     return PasswordState(
         anchor, domain, dn,
-        pending=None if version is None else (version, changed, usn),
+        pending=None if version is None else Stamp(version, changed, found[0], usn),
         forced=bool(forced), due=bool(due), temporary=bool(temporary),
-        attempted=None if sent[0] is None else (sent[0], sent[1]),
-        applied=None if sent[2] is None else (sent[2], sent[3]),
+        attempted=None if sent[0] is None else (sent[0], sent[1], found[1]),
+        applied=None if sent[2] is None else (sent[2], sent[3], found[2]),
         status=status,
     )  # fmt: skip
 
 
-_NO_STAMP = (None, None, None)
-_NOT_SENT = (None, None)
+_NO_STAMP = (None, None, None, None)
+_NOT_SENT = (None, None, None)

@@ -32,6 +32,7 @@ from pwsync.errors import EnvelopeError, ReplicationError
 from pwsync.ports import ReplicationChannel
 from pwsync.replication import ntlm
 from pwsync.replication.envelope import Md5, decrypt
+from pwsync.stamp import Stamp
 
 PROTOCOL_ERROR: Final = 1728
 """RPC_S_PROTOCOL_ERROR: the answer could not be understood."""
@@ -44,23 +45,6 @@ _CHANGED_MAX: Final = 265_046_774_399
 """The last second of the year 9999; a later one has no date."""
 
 
-class AttributeStamp(NamedTuple):
-    """When an attribute was written, as replication tells: stamps of one attribute are ordered by their age.
-
-    version: rises by one with each originating write. changed: whole seconds since 1601-01-01 UTC. usn: the local USN
-    on the controller that was read.
-    """
-
-    version: int
-    changed: int
-    usn: int
-
-    @property
-    def time(self) -> datetime:
-        """``changed`` as an aware UTC time."""
-        return changed_time(self.changed)
-
-
 class ReplicatedAttribute(NamedTuple):
     """An attribute's current values and the metadata of its last write."""
 
@@ -68,13 +52,14 @@ class ReplicatedAttribute(NamedTuple):
     values: tuple[bytes, ...]
     version: int
     changed: int
-    invocation_id: UUID
+    invocation: bytes
     originating_usn: int
     local_usn: int
 
     @property
-    def stamp(self) -> AttributeStamp:
-        return AttributeStamp(self.version, self.changed, self.local_usn)
+    def stamp(self) -> Stamp:
+        """What orders the changes of this attribute."""
+        return Stamp(self.version, self.changed, self.invocation, self.local_usn)
 
 
 class ReplicatedObject(NamedTuple):
@@ -128,7 +113,7 @@ class ReplicationClient:
         self._md5 = md5
         self._handle: bytes | None = None
         self._session_keys: list[bytes] = []
-        self._invocations: dict[bytes, UUID] = {}
+        self._invocations: dict[bytes, bytes] = {}
 
     @property
     def bound(self) -> bool:
@@ -228,10 +213,11 @@ class ReplicationClient:
         for value in values:
             if type(value) is not bytes:
                 raise _garbled("an attribute's value is not bytes")
-        identifier = self._invocations.get(invocation)
-        if identifier is None:
-            identifier = self._invocations[invocation] = _uuid(invocation)
-        return ReplicatedAttribute(name, tuple(values), version, changed, identifier, originating_usn, local_usn)
+        known = self._invocations.get(invocation)
+        if known is None:
+            _uuid(invocation)
+            known = self._invocations[invocation] = invocation  # one object for the thousands of users that it names
+        return ReplicatedAttribute(name, tuple(values), version, changed, known, originating_usn, local_usn)
 
 
 class _Shape:

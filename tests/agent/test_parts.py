@@ -11,13 +11,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pwsync import event_log, scope
+from pwsync import engine_events, scope
 from pwsync.errors import ReplicationError, StoreError, TokenError
 from pwsync.event_log import TEXT_MAX, Change, EventTexts, change_date
 from pwsync.failures import read_chain, tenant_chain
 from pwsync.ports import StorePort
 from pwsync.schedule import Grid
 from pwsync.settings import BUILD_2017, BUILD_CURRENT, Connector, Scope
+from pwsync.stamp import Stamp
 from pwsync.state import DomainState, ObjectState, PasswordState
 from pwsync.store import Store
 
@@ -195,14 +196,30 @@ class TestEvents:
 
     def test_object_events(self) -> None:
         """Object events are of source ADSync, and never too long."""
-        event = event_log.export_failed(NOW, "why", ["a"] * 9, ["CN=" + "x" * 9000] * 9)
-        assert (event.source, event.level, len(event.text)) == ("ADSync", "error", TEXT_MAX)
+        event = engine_events.export_failed(NOW, "why", ["a"] * 9, ["CN=" + "x" * 9000] * 9)
+        assert (event.source, event.level, len(event.text) <= TEXT_MAX) == ("ADSync", "error", True)
 
     def test_chains(self) -> None:
         """Chains name the code and Windows' text; unknown ones name what they know."""
         assert "RPC Error 1722 : The RPC server is unavailable." in read_chain("d", ReplicationError(1722))
         assert "RPC Error 4711 : odd" in read_chain("d", ReplicationError(4711, "odd"))
         assert "AADSTS50126" in tenant_chain(TokenError("AADSTS50126: no"))
+
+
+SCHEMA_1 = """
+CREATE TABLE settings (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
+CREATE TABLE domains (name TEXT PRIMARY KEY, password_sync INTEGER NOT NULL, full TEXT NOT NULL,
+    imported INTEGER NOT NULL, import_cookie BLOB, import_attributes TEXT NOT NULL,
+    replication_cookie BLOB) WITHOUT ROWID;
+CREATE TABLE objects (anchor TEXT PRIMARY KEY, domain TEXT NOT NULL, dn TEXT NOT NULL, left_out TEXT,
+    password_left_out TEXT, wanted BLOB, exported BLOB, attributes TEXT NOT NULL);
+CREATE TABLE passwords (row INTEGER PRIMARY KEY, anchor TEXT NOT NULL, domain TEXT NOT NULL, dn TEXT NOT NULL,
+    version INTEGER, changed INTEGER, usn INTEGER, forced INTEGER NOT NULL, due INTEGER NOT NULL,
+    temporary INTEGER NOT NULL, attempted_version INTEGER, attempted_changed INTEGER, applied_version INTEGER,
+    applied_changed INTEGER, status TEXT NOT NULL);
+PRAGMA user_version = 1;
+"""
+"""A database as the first release wrote it."""
 
 
 def database(folder: Path) -> StorePort:
@@ -219,7 +236,8 @@ class TestStore:
         state.touch_domain(domain)
         record = ObjectState("o", "d", "CN=ö", None, "disabled", b"w", b"")
         state.touch_object(record, {"sn": ["Müller", "\U0001f600"]})
-        password = PasswordState("p", "d", "CN=p", (1, 2, 3), True, True, True, (1, 2), (0, 1), "Error", b"n" * 16)
+        stamp, sent = Stamp(1, 2, b"i" * 16, 3), (1, 2, b"a" * 16)
+        password = PasswordState("p", "d", "CN=p", stamp, True, True, True, sent, (0, 1, b""), "Error", b"n" * 16)
         state.touch_password(password)
         state.set("name", "value")
         store.commit()
@@ -247,12 +265,35 @@ class TestStore:
         """Thousands of rows go in one transaction."""
         store = Store(database(tmp_path))
         for number in range(2050):
-            store.state.touch_password(PasswordState(f"p{number}", "d", "CN=p", (1, 2, number)))
+            store.state.touch_password(PasswordState(f"p{number}", "d", "CN=p", Stamp(1, 2, b"i" * 16, number)))
         store.commit()
         store.close()
         again = Store(database(tmp_path))
-        assert [state.pending[2] for state in again.state.passwords.values() if state.pending] == list(range(2050))
+        assert [state.pending.usn for state in again.state.passwords.values() if state.pending] == list(range(2050))
         again.close()
+
+    def test_version_1(self, tmp_path: Path) -> None:
+        """A database of the first schema is taken over: its changes have no author, and lie below any that has one."""
+        connection = sqlite3.connect(tmp_path / "agent.db")
+        connection.executescript(SCHEMA_1)
+        rows = [
+            (1, "p", "d", "CN=p", 2, 7, 99, 0, 0, 0, 2, 7, 1, 5, "Error"),
+            (2, "q", "d", "CN=q", None, None, None, 0, 0, 0, None, None, None, None, "none"),
+        ]
+        connection.executemany(f"INSERT INTO passwords VALUES ({','.join('?' * 15)})", rows)
+        connection.execute("INSERT INTO domains VALUES ('d', 1, '', 1, NULL, '', x'0102')")
+        connection.commit()
+        connection.close()
+        for _ in range(2):  # the second time it is of the new schema
+            store = Store(database(tmp_path))
+            first, second = store.state.passwords["p"], store.state.passwords["q"]
+            assert (first.pending, first.attempted, first.applied) == (Stamp(2, 7, b"", 99), (2, 7, b""), (1, 5, b""))
+            assert (second.pending, second.attempted, second.applied) == (None, None, None)
+            assert first.attempted < Stamp(2, 7, bytes(16), 1).sent
+            assert store.state.domains["d"].replication_cookie == b"\x01\x02"
+            store.state.touch_password(second)
+            store.commit()
+            store.close()
 
     def test_nothing_to_commit(self, tmp_path: Path) -> None:
         """A commit without changes does not reach the port."""

@@ -15,8 +15,9 @@ from hypothesis import strategies as st
 from pwsync.credential import nt_hash
 from pwsync.errors import EnvelopeError, ReplicationError
 from pwsync.replication import ntlm
-from pwsync.replication.client import AttributeStamp, ReplicationClient, changed_time, source_anchor
+from pwsync.replication.client import ReplicationClient, changed_time, source_anchor
 from pwsync.replication.envelope import encrypt
+from pwsync.stamp import Stamp
 
 NOW = datetime(2017, 1, 13, 9, tzinfo=UTC)
 GUID = UUID("5b2f2e0a-4f0e-4a57-9c2e-d0f0a3f1c001")
@@ -149,8 +150,8 @@ class TestRead:
         attribute = found.attributes["unicodePwd"]
         assert (page.cookie, page.more) == (b"c2", True)
         assert (found.guid, found.rid, found.deleted, found.dn) == (GUID, 1104, False, f"CN=Alice,{NC}")
-        assert attribute.stamp == AttributeStamp(3, 13_128_652_800, 42)
-        assert attribute.stamp.time == changed_time(13_128_652_800) == datetime(2017, 1, 12, tzinfo=UTC)
+        assert attribute.stamp == Stamp(3, 13_128_652_800, bytes(range(16)), 42)
+        assert changed_time(attribute.changed) == datetime(2017, 1, 12, tzinfo=UTC)
         assert client.nt_hash(found) == b"n" * 16
 
     def test_request(self, controller: Controller, client: ReplicationClient) -> None:

@@ -67,7 +67,7 @@ class GivesUp(Planted):
 
     class passwords(PasswordCycle):  # noqa: N801 - a part of the agent, exchanged
         def select(self) -> list[PasswordState]:
-            return [state for state in super().select() if state.attempted != (state.pending or ())[:2]]
+            return [state for state in super().select() if state.pending and state.attempted != state.pending.sent]
 
 
 class SkipsAfterFailure(Planted):
