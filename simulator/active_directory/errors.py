@@ -44,6 +44,8 @@ PASSWORD_RESTRICTION, INVALID_PASSWORD = 0x52D, 0x56
 class LdapError(Exception):
     """An operation's answer other than success: result code, diagnostic text, and the DN that was matched."""
 
+    referrals: tuple[str, ...] = ()
+
     def __init__(self, code: int, text: str, matched: str = "") -> None:
         self.code = code
         self.text = text

@@ -18,7 +18,20 @@ PAGED, SHOW_DELETED, SHOW_RECYCLED, EXTENDED_DN, DIRSYNC, TREE_DELETE = (
     "1.2.840.113556.1.4.841",
     "1.2.840.113556.1.4.805",
 )
-SUPPORTED_CONTROLS = frozenset((PAGED, SHOW_DELETED, SHOW_RECYCLED, EXTENDED_DN, DIRSYNC, TREE_DELETE))
+SORT, SORTED, SD_FLAGS, DOMAIN_SCOPE, SEARCH_OPTIONS, PERMISSIVE_MODIFY, RANGE_NO_ERROR = (
+    "1.2.840.113556.1.4.473",
+    "1.2.840.113556.1.4.474",
+    "1.2.840.113556.1.4.801",
+    "1.2.840.113556.1.4.1339",
+    "1.2.840.113556.1.4.1340",
+    "1.2.840.113556.1.4.1413",
+    "1.2.840.113556.1.4.1948",
+)
+SUPPORTED_CONTROLS = frozenset(
+    (PAGED, SHOW_DELETED, SHOW_RECYCLED, EXTENDED_DN, DIRSYNC, TREE_DELETE, SORT, SORTED, SD_FLAGS, DOMAIN_SCOPE,
+     SEARCH_OPTIONS, PERMISSIVE_MODIFY, RANGE_NO_ERROR)
+)  # fmt: skip
+"""Every control that some operation honours; where one has no meaning it is accepted and does nothing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,13 +61,19 @@ Values = list[tuple[Attribute, list[bytes]]]
 
 @dataclass(slots=True)
 class Found:
-    """A search's answer: (DN, attributes) per entry, result code and text, and what response controls carry."""
+    """A search's answer: (DN, attributes) per entry, result code and text, and what response controls carry.
+
+    references: continuation references, each a list of URLs that lead to the same place. controls: further response
+    controls with their BER values.
+    """
 
     entries: list[tuple[str, Values]] = field(default_factory=list)
     code: int = errors.SUCCESS
     text: str = ""
     page_cookie: bytes | None = None
     sync: tuple[bool, bytes] | None = None
+    references: list[list[str]] = field(default_factory=list)
+    controls: list[Control] = field(default_factory=list)
 
 
 def extended_dn(entry: Entry, option: int) -> str:
