@@ -8,6 +8,7 @@ AgentError                      base; carries ``reason``, a word of the scenario
 ├── StoreError                  the agent's own database can't be used
 ├── ReplicationError            the directory's replication interface refused or broke (``code``: Win32)
 ├── EnvelopeError               a replicated secret could not be decrypted
+├── FipsError                   the server's FIPS policy forbids an algorithm
 ├── CredentialFormatError       a text is not a credential blob
 ├── BinaryXmlError              bytes are not .NET binary XML
 └── TenantError                 a call to the tenant failed
@@ -66,6 +67,17 @@ class ReplicationError(AgentError):
 
 class EnvelopeError(AgentError):
     """A replicated secret has the wrong shape, or its checksum does not match."""
+
+
+class FipsError(AgentError):
+    """The server allows validated algorithms only, and this one is not; ``frame`` is where it was asked for."""
+
+    def __init__(self, frame: str) -> None:
+        self.frame = frame
+        super().__init__(
+            "System.InvalidOperationException: This implementation is not part of the Windows Platform FIPS "
+            "validated cryptographic algorithms."
+        )
 
 
 class CredentialFormatError(AgentError):

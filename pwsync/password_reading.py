@@ -12,8 +12,9 @@ from dataclasses import dataclass
 from typing import NamedTuple
 from uuid import UUID
 
+from pwsync import fips
 from pwsync.directory import naming_context
-from pwsync.errors import EnvelopeError, ReplicationError
+from pwsync.errors import EnvelopeError, FipsError, ReplicationError
 from pwsync.failures import OBJECT_NOT_FOUND, read_chain
 from pwsync.process import Process
 from pwsync.replication.client import ReplicatedObject, ReplicationClient, source_anchor
@@ -64,7 +65,7 @@ class PasswordReader:
         """What changed, or None if the domain could not be read; then event 611 says why, and nothing of it counts."""
         try:
             found = self._read(connector, domain)
-        except (ReplicationError, EnvelopeError) as error:
+        except (ReplicationError, EnvelopeError, FipsError) as error:
             self._failed(connector, error)
             return None
         self.failing.discard(connector.domain)
@@ -97,7 +98,8 @@ class PasswordReader:
         client = self._clients.get(name)
         if client is None:
             channel = self._ports.replication(name, self._process.controllers[name])
-            client = ReplicationClient(channel, self._ports.random(f"replication/{name}"), self._ports.clock)
+            random = self._ports.random(f"replication/{name}")
+            client = ReplicationClient(channel, random, self._ports.clock, md5=self._process.crypto.md5)
             client.bind(name, connector.account, self._process.passwords[name])
             self._clients[name] = client
         return client
@@ -148,19 +150,24 @@ class PasswordReader:
                 stamp = secret.stamp
                 record = records.get(anchor)
                 if record is None or (record.left_out is None and record.password_left_out is None):
-                    nt = _decrypted(client, obj)
+                    nt = client.nt_hash(obj)
                     stamp = None if nt is None else stamp
             last_set = obj.attributes.get("pwdLastSet")
             temporary = None if last_set is None else not any(last_set.values[0]) if last_set.values else None
             yield Reading(anchor, obj.dn, obj.deleted, stamp, nt, temporary)
 
-    def _failed(self, connector: Connector, error: ReplicationError | EnvelopeError) -> None:
+    def _failed(self, connector: Connector, error: ReplicationError | EnvelopeError | FipsError) -> None:
         self._clients.pop(connector.domain, None)
         self.failing.add(connector.domain)
         self._report(connector, error)
 
-    def _report(self, connector: Connector, error: ReplicationError | EnvelopeError, dn: str = "") -> None:
+    def _report(self, connector: Connector, error: ReplicationError | EnvelopeError | FipsError, dn: str = "") -> None:
         name = connector.domain
+        if isinstance(error, FipsError):
+            build, now = self._ports.settings.build, self._ports.clock()
+            controller = self._process.controllers[name]
+            self._ports.event_log(fips.domain_failed(self._process.texts, build, now, name, controller, error))
+            return
         chain = read_chain(name, error)
         self._ports.event_log(
             self._process.texts.domain_failed(
@@ -175,12 +182,3 @@ class PasswordReader:
 
 def _needs_reading(state: PasswordState, domain: str) -> bool:
     return state.domain == domain and (state.due or (state.pending is not None and state.nt is None))
-
-
-def _decrypted(client: ReplicationClient, obj: ReplicatedObject) -> bytes | None:
-    try:
-        return client.nt_hash(obj)
-    except ValueError as error:  # MD5 is not to be had on a FIPS server
-        raise EnvelopeError(
-            "This implementation is not part of the Windows Platform FIPS validated cryptographic algorithms."
-        ) from error

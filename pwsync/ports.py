@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     import requests
 
     from pwsync.event_log import Event
+    from pwsync.fips import Crypto
     from pwsync.settings import Settings
 
 
@@ -57,6 +58,29 @@ class StorePort:
     commit: Callable[[Callable[[], None]], None] = _plain_commit
 
 
+def _no_file() -> bytes | None:
+    return None
+
+
+def _any_algorithm(enforce_fips: bool) -> Crypto:
+    from pwsync.fips import ServerCrypto
+
+    return ServerCrypto(locked=False)
+
+
+@dataclass(frozen=True)
+class ServerPort:
+    """The server that the agent's service runs on; by default one without a FIPS policy.
+
+    service_config: the service's configuration file as a process gets to see it when it starts; None if there is none,
+    OSError if it can't be read. crypto: gives a new process its cryptography; told whether the process abides by the
+    server's FIPS policy, which its configuration file says.
+    """
+
+    service_config: Callable[[], bytes | None] = _no_file
+    crypto: Callable[[bool], Crypto] = _any_algorithm
+
+
 def _no_history(kind: str) -> None:
     return None
 
@@ -74,6 +98,7 @@ class AgentPorts:
     random: name -> a generator seeded for that name; one consumer, one name.
     event_log: takes each event that the agent writes.
     run_history: is told ``"object"`` or ``"password"`` whenever a cycle of that kind starts.
+    server: the server beneath the service.
     """
 
     clock: Callable[[], datetime]
@@ -85,6 +110,7 @@ class AgentPorts:
     random: Callable[[str], Random]
     event_log: Callable[[Event], None]
     run_history: Callable[[str], None] = field(default=_no_history)
+    server: ServerPort = field(default_factory=ServerPort)
 
 
 class Agent(Protocol):

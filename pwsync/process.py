@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from pwsync import fips
 from pwsync.event_log import EventTexts
+from pwsync.fips import Crypto
 from pwsync.ports import AgentPorts
 from pwsync.settings import Connector
 from pwsync.state import State
@@ -17,8 +19,8 @@ class Process:
     """What a start of the service sets up.
 
     passwords: the connector accounts' passwords by domain, as they were at the start: the product caches them until it
-    is restarted. controllers: the controller to ask, by domain. stopping: the service was told to stop; a cycle under
-    way ends after the call that it waits for.
+    is restarted. controllers: the controller to ask, by domain. crypto: the server's, under the policy of the start.
+    stopping: the service was told to stop; a cycle under way ends after the call that it waits for.
     """
 
     ports: AgentPorts
@@ -27,6 +29,7 @@ class Process:
     texts: EventTexts
     passwords: dict[str, str]
     controllers: dict[str, str]
+    crypto: Crypto
     stopping: bool = False
 
     @property
@@ -44,6 +47,9 @@ def begin(ports: AgentPorts, store: Store, link: TenantLink) -> Process:
     for state in store.state.waiting.values():
         state.nt = None
     settings = ports.settings
+    crypto, problem = fips.crypto_of(ports.server)
+    if problem:
+        ports.event_log(fips.config_unusable(ports.clock(), settings.build, problem))
     return Process(
         ports,
         store,
@@ -52,6 +58,7 @@ def begin(ports: AgentPorts, store: Store, link: TenantLink) -> Process:
         {connector.domain: connector.password for connector in settings.connectors},
         {connector.domain: controller(connector, settings.preferred_controllers.get(connector.domain, ()))
          for connector in settings.connectors},
+        crypto,
     )  # fmt: skip
 
 

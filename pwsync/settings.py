@@ -23,10 +23,14 @@ class Build:
     hash_in_texts: event texts say "Password hash synchronization" instead of "Password synchronization".
     change_on_logon_in_texts: event 657 shows PwdChangeOnLogon.
     number: the build number that the agent tells the service.
+    decryption_key_event: that MD5 is not to be had is event 667, not one 611 among others.
+    folder: where the service is installed; its configuration file lies there.
     """
 
     name: str
     number: str
+    folder: str
+    decryption_key_event: bool
     force_password_change: bool
     reevaluate_must_change: bool
     hash_in_texts: bool
@@ -36,6 +40,8 @@ class Build:
 BUILD_2017 = Build(
     "2017",
     "1.1.380.0",
+    r"%programfiles%\Azure AD Sync\Bin",
+    decryption_key_event=False,
     force_password_change=False,
     reevaluate_must_change=False,
     hash_in_texts=False,
@@ -44,6 +50,8 @@ BUILD_2017 = Build(
 BUILD_CURRENT = Build(
     "current",
     "2.4.131.0",
+    r"%programfiles%\Microsoft Azure AD Sync\Bin",
+    decryption_key_event=True,
     force_password_change=True,
     reevaluate_must_change=True,
     hash_in_texts=True,

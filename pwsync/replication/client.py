@@ -18,7 +18,6 @@ GUIDs are in the byte order of ``objectGUID`` (``UUID.bytes_le``). An answer of 
 
 from __future__ import annotations
 
-import hashlib
 from base64 import b64encode
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
@@ -31,7 +30,7 @@ from pwsync.credential import NT_HASH_SIZE, nt_hash
 from pwsync.errors import EnvelopeError, ReplicationError
 from pwsync.ports import ReplicationChannel
 from pwsync.replication import ntlm
-from pwsync.replication.envelope import Md5, decrypt
+from pwsync.replication.envelope import PLAIN_MD5, Md5, decrypt
 from pwsync.stamp import Stamp
 
 PROTOCOL_ERROR: Final = 1728
@@ -95,7 +94,7 @@ class ReplicationClient:
     """One connection to one domain controller.
 
     channel: carries the operations. random: for the client's challenges. clock: the time now, aware UTC.
-    md5: how MD5 is had; on a FIPS server it raises ValueError, which then comes out of :meth:`nt_hash`.
+    md5: how MD5 is had; what it raises on a server that forbids it comes out of :meth:`nt_hash`.
     Every method raises ReplicationError where the controller refuses, breaks off or answers nonsense (1728).
     """
 
@@ -105,7 +104,7 @@ class ReplicationClient:
         random: Random,
         clock: Callable[[], datetime],
         *,
-        md5: Md5 = hashlib.md5,
+        md5: Md5 = PLAIN_MD5,
     ) -> None:
         self._channel = channel
         self._random = random

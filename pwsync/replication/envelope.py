@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Protocol
 from zlib import crc32
 
@@ -36,7 +37,10 @@ class Digest(Protocol):
 
 
 Md5 = Callable[[bytes], Digest]
-"""How MD5 is had. On a FIPS server it raises ValueError, as hashlib's does: nothing can be decrypted then."""
+"""How MD5 is had. On a server locked to FIPS algorithms it raises FipsError: nothing can be decrypted then."""
+
+PLAIN_MD5: Md5 = partial(hashlib.md5, usedforsecurity=False)
+"""MD5 on any machine, whatever its policy."""
 
 
 def encrypt(data: bytes, session_key: bytes, salt: bytes, rid: int | None) -> bytes:
@@ -50,7 +54,7 @@ def encrypt(data: bytes, session_key: bytes, salt: bytes, rid: int | None) -> by
     if rid is not None:
         data = _rid_layer(data, rid, remove=False)
     body = crc32(data).to_bytes(4, "little") + data
-    return salt + _rc4(hashlib.md5(session_key + salt).digest(), body)  # noqa: S324 - MS-DRSR
+    return salt + _rc4(PLAIN_MD5(session_key + salt).digest(), body)
 
 
 def decrypt(
@@ -58,14 +62,14 @@ def decrypt(
     session_keys: Sequence[bytes],
     rid: int | None,
     *,
-    md5: Md5 = hashlib.md5,
+    md5: Md5 = PLAIN_MD5,
 ) -> bytes | None:
     """Take a secret out of its envelope; None if there is none (an empty value).
 
     session_keys: those seen on this connection, newest first; the first whose checksum matches is taken, because a
     session key may change in the middle of a page. rid: the account's RID, None for secrets without a RID layer.
     Raises EnvelopeError: fewer than 20 bytes, data that is not a multiple of 16 or RID 0 with a RID layer (invalid
-    parameter), no key fits (decrypt failure). ValueError from ``md5`` passes: the server is in FIPS mode.
+    parameter), no key fits (decrypt failure). What ``md5`` raises passes.
     """
     if not blob:
         return None
