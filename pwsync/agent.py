@@ -11,7 +11,8 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from pwsync import tenant_link
-from pwsync.errors import NotConfigurable, NotSupported, Refused, RequiresObjectSync
+from pwsync.errors import NotConfigurable, NotSupported, Refused, RequiresObjectSync, StoreError
+from pwsync.event_log import EventTexts
 from pwsync.object_cycle import ObjectCycle
 from pwsync.password_cycle import PasswordCycle
 from pwsync.ports import AgentPorts
@@ -34,7 +35,12 @@ class SyncAgent:
 
     def __init__(self, ports: AgentPorts, connect: Connect = tenant_link.connect) -> None:
         self._ports = ports
-        self._store = Store(ports.store)
+        self._texts = EventTexts(ports.settings.build, ports.settings.connectors)
+        try:
+            self._store = Store(ports.store)
+        except StoreError as error:
+            ports.event_log(self._texts.manager_not_started(ports.clock(), str(error)))
+            raise
         self._state = self._store.state
         self._link = TenantLink(ports, self._state, connect)
         self._password_grid = Grid(PASSWORD_INTERVAL)
@@ -43,6 +49,7 @@ class SyncAgent:
         self._objects: ObjectCycle | None = None
         self._passwords: PasswordCycle | None = None
         self._busy = False
+        self._ending = False
         self._ordered: list[str] = []
 
     # --- set-up
@@ -120,12 +127,14 @@ class SyncAgent:
 
     def start(self) -> None:
         """Start the service: both cycles are due now. Connector passwords and preferred controllers are read here."""
+        now = self._ports.clock()
         if self._process is not None:
             self._process.stopping = True
+            self._ports.event_log(self._texts.started_twice(now))
+        self._ports.event_log(self._texts.manager_starting(now))
         process = begin(self._ports, self._store, self._link)
         self._process = process
         self._objects, self._passwords = ObjectCycle(process), PasswordCycle(process)
-        now = self._ports.clock()
         self._password_grid.begin(now)
         self._object_grid.begin(now)
 
@@ -133,9 +142,12 @@ class SyncAgent:
         """Stop the service; a cycle under way ends after the call that it waits for."""
         if self._process is not None:
             self._process.stopping = True
+            self._ports.event_log(self._texts.manager_stopping(self._ports.clock()))
+            self._ending = True
         self._process = self._objects = self._passwords = None
         self._password_grid.end()
         self._object_grid.end()
+        self._tell_stopped()
 
     def close(self) -> None:
         """Stop, and release the store."""
@@ -264,6 +276,13 @@ class SyncAgent:
         finally:
             self._busy = False
             self._ordered.clear()
+        self._tell_stopped()
+
+    def _tell_stopped(self) -> None:
+        """The service was told to stop, and no cycle is under way any more."""
+        if self._ending and not self._busy:
+            self._ending = False
+            self._ports.event_log(self._texts.manager_stopped(self._ports.clock()))
 
     def _run_objects(self, *, initial: bool) -> None:
         if self._objects is None or self._passwords is None:

@@ -1,8 +1,14 @@
-"""Windows-style event records of the agent, one builder per documented event.
+"""Windows-style event records of the agent's password synchronization, one builder per documented event.
 
-Ids, levels and texts follow the product's troubleshooting documentation, in its words where a sample is public. The
-source is ``Directory Synchronization`` for passwords and ``ADSync`` for objects. Since build 2.0.9.0 a request or
-result list that is too long for one event is split; every build does so here.
+Ids and what they stand for follow the table of the product's troubleshooting documentation, texts a public sample where
+there is one; levels and words without a sample are unconfirmed. The source is ``Directory Synchronization``; events of
+the object engine are in :mod:`pwsync.engine_events`. Documented, but never written here, because nothing leads there:
+
+    603, 604, 615       an unexpected error ends the process; the simulation shows it as a fault of its own
+    610, 612            stopping always succeeds; a domain that can't be opened is told by 611
+    658, 659            neither Domain Services nor a policy of the tenant is synchronized by this agent
+    660, 661            when the product heals the tenant's feature by itself is not published
+    662, 664, 666       there is no health task, no order for one user alone, and no SQL Server to be deadlocked in
 """
 
 from __future__ import annotations
@@ -28,7 +34,8 @@ class Event:
     """One record of the event log.
 
     level: ``error``, ``warning`` or ``information``. domain: the domain that it is about, where it is about one.
-    users: source anchors of the users that it names; dns: their distinguished names.
+    users: source anchors of the users that it names; dns: their distinguished names. insertions: what fills the
+    places of the source's message; empty where the message is one place for the whole text.
     """
 
     id: int
@@ -39,6 +46,12 @@ class Event:
     domain: str | None = None
     users: tuple[str, ...] = ()
     dns: tuple[str, ...] = ()
+    insertions: tuple[str, ...] = ()
+
+    @property
+    def strings(self) -> tuple[str, ...]:
+        """The event's insertion strings as Windows keeps them."""
+        return self.insertions or (self.text,)
 
 
 class Change(NamedTuple):
@@ -56,17 +69,64 @@ class EventTexts:
 
     def __init__(self, build: Build, connectors: Sequence[Connector]) -> None:
         self._hash_in_texts = build.hash_in_texts
+        self._splits = build.long_events_split
         self._change_on_logon = build.change_on_logon_in_texts
         self._subject = "Password hash synchronization" if build.hash_in_texts else "Password synchronization"
         self._connectors = {connector.domain: connector.identifier for connector in connectors}
 
+    def manager_starting(self, time: datetime) -> Event:
+        """601: the service starts."""
+        return self._plain(601, time, f"{self._subject} manager is starting.")
+
+    def manager_stopping(self, time: datetime) -> Event:
+        """602: the service was told to stop."""
+        return self._plain(602, time, f"{self._subject} manager is stopping.")
+
+    def manager_stopped(self, time: datetime) -> Event:
+        """609: the service has stopped; a cycle that was under way has ended."""
+        return self._plain(609, time, f"{self._subject} has stopped.")
+
+    def manager_not_started(self, time: datetime, reason: str) -> Event:
+        """607: the service can't start."""
+        text = f"{self._subject} could not start. Error: {reason}"
+        return Event(607, "error", PASSWORD_SOURCE, time, text[:TEXT_MAX])
+
+    def started_twice(self, time: datetime) -> Event:
+        """614: the service was told to start while it ran."""
+        text = f"{self._subject}: start was called though it was not shut down."
+        return Event(614, "warning", PASSWORD_SOURCE, time, text)
+
+    def manager_alive(self, time: datetime) -> Event:
+        """663: the manager is alive and running; written with the heartbeat (when it is, is unconfirmed)."""
+        return self._plain(663, time, f"{self._subject} manager is alive and running.")
+
+    def retry_added(self, time: datetime, changes: Sequence[Change]) -> Event:
+        """605: changes that failed for the first time; they wait for their next attempt."""
+        return self._queue(605, time, "Items added to the retry queue.", changes)
+
+    def retry_removed(self, time: datetime, changes: Sequence[Change]) -> Event:
+        """606: changes that waited for another attempt, and do so no longer."""
+        return self._queue(606, time, "Items removed from the retry queue.", changes)
+
+    def not_retried(self, time: datetime, changes: Sequence[Change]) -> Event:
+        """620: changes that failed and will not be tried again, because a rule keeps them here now."""
+        return self._queue(620, time, "Items that will not be retried.", changes)
+
     def items_failed(self, time: datetime, failed: Sequence[Change]) -> Event:
         """0: users of a batch failed; they are tried again in the next cycle."""
-        lines = ["The following password changes failed to synchronize and have been scheduled for retry."]
-        lines += [f"DN = {change.dn}" for change in failed]
-        return Event(
-            0, "error", PASSWORD_SOURCE, time, "\n".join(lines), _only_domain(failed), _anchors(failed), _dns(failed)
-        )
+        head = "The following password changes failed to synchronize and have been scheduled for retry."
+        text = listed(head, [change.dn for change in failed])
+        return Event(0, "error", PASSWORD_SOURCE, time, text, _only_domain(failed), _anchors(failed), _dns(failed))
+
+    def cloud_account_refused(self, time: datetime, reason: str) -> Event:
+        """0: the synchronization account's name or password is wrong."""
+        text = f"The user name or password of the synchronization account is incorrect. {reason}"
+        return Event(0, "error", PASSWORD_SOURCE, time, text[:TEXT_MAX])
+
+    def cloud_access_denied(self, time: datetime, reason: str) -> Event:
+        """115: the tenant's service does not let the synchronization account in."""
+        text = f"Access to Windows Azure Active Directory has been denied. Contact Technical Support. {reason}"
+        return self._plain(115, time, text[:TEXT_MAX])
 
     def domain_failed(self, time: datetime, domain: str, controller: str, chain: str, dn: str = "") -> Event:
         """611: a domain could not be read. ``chain`` is the chain of exceptions in the product's style."""
@@ -85,6 +145,13 @@ class EventTexts:
         text = f"{self._subject} is paused for domain: {domain}. The full directory synchronization has not completed."
         return Event(613, "information", PASSWORD_SOURCE, time, text, domain)
 
+    def preferred_controller_offline(self, time: datetime, domain: str, controller: str, reason: str) -> Event:
+        """616: none but preferred controllers may be asked, and this one can't be reached."""
+        text = (
+            f"{self._subject} could not connect to the preferred domain controller {controller} of domain: {domain}. "
+        )
+        return Event(616, "warning", PASSWORD_SOURCE, time, f"{text}Details: {reason}"[:TEXT_MAX], domain)
+
     def full_sync_started(self, time: datetime, domain: str, forest: str | None = None) -> Event:
         """617 for the forest, 618 for a domain (words unconfirmed)."""
         if forest is not None:
@@ -92,6 +159,16 @@ class EventTexts:
             return Event(617, "information", PASSWORD_SOURCE, time, text)
         text = f"Full {self._subject_inside} started for domain: {domain}"
         return Event(618, "information", PASSWORD_SOURCE, time, text, domain)
+
+    def full_sync_progress(self, time: datetime, domain: str, left: int) -> Event:
+        """619: a batch of a full synchronization was taken."""
+        text = f"Full {self._subject_inside} progress for domain: {domain}. Remaining: {left}"
+        return Event(619, "information", PASSWORD_SOURCE, time, text, domain)
+
+    def full_sync_failed(self, time: datetime, domain: str) -> Event:
+        """621: an attempt to read a domain as a whole failed; 611 tells why."""
+        text = f"An attempt at full {self._subject_inside} failed for domain: {domain}. It will be tried again."
+        return Event(621, "error", PASSWORD_SOURCE, time, text, domain)
 
     def full_sync_completed(self, time: datetime, domain: str, forest: str | None = None) -> Event:
         """622 for a domain, 623 for the forest."""
@@ -136,7 +213,7 @@ class EventTexts:
             f"Change Date : {change_date(change.changed)}"
             for change in batch
         ]
-        return _split(656, time, lines, batch, "")
+        return self._events(656, time, lines, batch, "")
 
     def results(self, time: datetime, batch: Sequence[Change], errors: Sequence[str | None]) -> Iterator[Event]:
         """657: what became of it, one line per user. ``errors``: None, or what the service said (maybe nothing)."""
@@ -147,12 +224,31 @@ class EventTexts:
             f"<connector-id>{self._connectors.get(domain, '')}</connector-id></forest-info>"
             for domain in domains
         )
-        return _split(657, time, lines, batch, trailer)
+        return self._events(657, time, lines, batch, trailer)
+
+    def only_flag_changed(self, time: datetime, count: int) -> Event:
+        """668: for so many of a batch only "must change at next logon" has changed."""
+        return self._plain(668, time, f"Number of objects in the batch with only PwdLastSet changed: {count}")
 
     def cycle_state_not_stored(self, time: datetime, reason: str) -> Event:
         """665: what a cycle did could not be kept; it is done again (words unconfirmed)."""
         text = f"{self._subject}: storing the cycle's state failed. Error: {reason}"
         return Event(665, "error", PASSWORD_SOURCE, time, text)
+
+    def _plain(self, identifier: int, time: datetime, text: str) -> Event:
+        return Event(identifier, "information", PASSWORD_SOURCE, time, text)
+
+    def _queue(self, identifier: int, time: datetime, head: str, changes: Sequence[Change]) -> Event:
+        text = listed(f"{head} Count: {len(changes)}", [change.dn for change in changes])
+        domain, users, dns = _only_domain(changes), _anchors(changes), _dns(changes)
+        return Event(identifier, "information", PASSWORD_SOURCE, time, text, domain, users, dns)
+
+    def _events(
+        self, identifier: int, time: datetime, lines: Sequence[str], batch: Sequence[Change], trailer: str
+    ) -> Iterator[Event]:
+        if self._splits:
+            return _split(identifier, time, lines, batch, trailer)
+        return iter([_part(identifier, time, lines, batch, trailer)] if lines else [])
 
     def _result(self, change: Change, error: str | None) -> str:
         asked = f" PwdChangeOnLogon={change.force_change}," if self._change_on_logon else ""
@@ -166,30 +262,17 @@ class EventTexts:
         return self._subject[0].lower() + self._subject[1:]
 
 
-def credentials_invalid(time: datetime, domain: str, reason: str) -> Event:
-    """6000: the connector account's name or password is wrong."""
-    text = f'The management agent "{domain}" failed to run because the credentials were invalid. {reason}'
-    return Event(6000, "error", OBJECT_SOURCE, time, text.rstrip(), domain)
-
-
-def directory_unreachable(time: datetime, domain: str, controller: str, reason: str) -> Event:
-    """6050: a domain could not be imported (id and words unconfirmed)."""
-    text = (
-        f'The management agent "{domain}" failed to run because of connectivity issues. '
-        f"Domain controller: {controller}. {reason}"
-    )
-    return Event(6050, "error", OBJECT_SOURCE, time, text.rstrip(), domain)
-
-
-def export_failed(time: datetime, reason: str, users: Sequence[str] = (), dns: Sequence[str] = ()) -> Event:
-    """6803: objects could not be exported; they are tried again in the next object cycle (id and words unconfirmed)."""
-    lines = [f"The export to the tenant failed. Error: {reason}", *(f"DN = {dn}" for dn in dns)]
-    return Event(6803, "error", OBJECT_SOURCE, time, "\n".join(lines)[:TEXT_MAX], None, tuple(users), tuple(dns))
-
-
-def object_state_not_stored(time: datetime, reason: str) -> Event:
-    """6801: what an object cycle did could not be kept; it is done again (id and words unconfirmed)."""
-    return Event(6801, "error", OBJECT_SOURCE, time, f"The object cycle's state could not be stored. Error: {reason}")
+def listed(head: str, dns: Sequence[str]) -> str:
+    """A sentence, and below it a line for each of the users; only as many as one event can hold, and how many more."""
+    head = head[: TEXT_MAX - 100]
+    lines, size = [head], len(head)
+    for index, dn in enumerate(dns):
+        size += len(dn) + 6
+        if size > TEXT_MAX - 50:
+            lines.append(f"and {len(dns) - index} more")
+            break
+        lines.append(f"DN = {dn}")
+    return "\n".join(lines)
 
 
 @lru_cache(maxsize=1024)
@@ -228,11 +311,17 @@ def _part(identifier: int, time: datetime, lines: Sequence[str], batch: Sequence
         "information",
         PASSWORD_SOURCE,
         time,
-        "\n".join(lines) + trailer,
+        _fitting("\n".join(lines), trailer),
         _only_domain(batch),
         _anchors(batch),
         _dns(batch),
     )
+
+
+def _fitting(lines: str, trailer: str) -> str:
+    """Both together, the lines cut where one event can't hold them (that builds without splitting cut is unconfirmed)."""
+    room = max(0, TEXT_MAX - len(trailer))
+    return lines[:room] + trailer if len(lines) <= room else lines[: max(0, room - 4)] + "\n..." + trailer
 
 
 def _anchors(batch: Sequence[Change]) -> tuple[str, ...]:

@@ -12,6 +12,7 @@ from pwsync.errors import AgentError, EnvelopeError, ReplicationError, ServiceFa
 
 SUCCESS: Final = "Success"
 FILTERED_BY_TARGET: Final = "FilteredByTarget"
+NO_TARGET: Final = "NoTargetConnection"
 NOT_EXPORTED: Final = "TargetNotExportedToDirectory"
 SOURCE_NOT_PRESENT: Final = "SourceConnectorNotPresent"
 RETRY_REQUESTED: Final = "RetryRequestedByTarget"
@@ -19,6 +20,9 @@ ERROR: Final = "Error"
 UNKNOWN: Final = "Unknown"
 NONE: Final = "none"
 """Outcomes of the last attempt for a user's password."""
+
+RETRIED: Final = frozenset({ERROR, UNKNOWN, RETRY_REQUESTED})
+"""Outcomes after which a password that still waits is in the retry queue."""
 
 BUSY_FAULT: Final = 81
 WRONG_CREDENTIALS: Final = 1326
@@ -53,7 +57,7 @@ RPC_TEXTS: Final[Mapping[int, str]] = {
 }
 """Windows' own texts for the codes that the product's documentation lists."""
 
-_CONNECTION_CODES = frozenset({1722, 1753, 1825})
+CONNECTION_CODES: Final = frozenset({1722, 1753, 1825})
 
 
 def read_chain(domain: str, error: AgentError) -> str:
@@ -73,7 +77,7 @@ def _replication_chain(domain: str, error: ReplicationError) -> str:
             f"{opening}An exception occurred while attempting to locate a domain controller. ---> "
             "AuthenticationException: The user name or password is incorrect."
         )
-    if error.code in _CONNECTION_CODES:
+    if error.code in CONNECTION_CODES:
         return (
             f"{opening}There was an error establishing a connection to the directory replication service ---> "
             "DrsCommunicationException ---> DrsException: There was an error creating the connection context ---> "

@@ -10,7 +10,7 @@ from pwsync.state import DomainState, PasswordState
 
 
 class FullSync:
-    """Begins and ends full synchronizations, and tells of it (617 and 618, 622 and 623).
+    """Begins and ends full synchronizations, and tells of it (617 to 619, 621 to 623).
 
     A domain's is over when none of its users is still forced. Users that go out of scope meanwhile don't count.
     """
@@ -44,6 +44,22 @@ class FullSync:
         if state.forced:
             state.forced = False
             self._left[state.domain] -= 1
+
+    def failed(self, domain: DomainState) -> None:
+        """The domain could not be read."""
+        if domain.full == "ordered":
+            self._process.ports.event_log(
+                self._process.texts.full_sync_failed(self._process.ports.clock(), domain.name)
+            )
+
+    def progress(self, domain: DomainState) -> None:
+        """A batch with users of the domain was settled."""
+        if domain.full == "running":
+            self._process.ports.event_log(
+                self._process.texts.full_sync_progress(
+                    self._process.ports.clock(), domain.name, max(0, self._left[domain.name])
+                )
+            )
 
     def end_if_done(self, domain: DomainState) -> bool:
         """End the domain's full synchronization if nothing is left of it. True if it has ended now."""

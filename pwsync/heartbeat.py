@@ -9,6 +9,7 @@ from typing import Protocol
 from pwsync.errors import TenantError
 from pwsync.failures import tenant_chain
 from pwsync.process import Process
+from pwsync.retry_queue import tell_refusal
 
 HEARTBEAT = timedelta(minutes=30)
 
@@ -44,6 +45,8 @@ class Heartbeat:
         """
         if self._clock() < self.next:
             return
+        if self._process.ports.settings.build.alive_in_log and self._process.may_send:
+            self._process.ports.event_log(self._process.texts.manager_alive(self._clock()))
         for connector in connectors:
             if not self._process.may_send:
                 return
@@ -58,6 +61,7 @@ class Heartbeat:
             calls.ping()
         except TenantError as error:
             log(texts.ping_failed(self._clock(), connector, tenant_chain(error)))
+            tell_refusal(self._process, error)
             if error.retry_after is not None:
                 self._process.store.commit()
         else:

@@ -10,11 +10,12 @@ import json
 from collections.abc import Mapping, Sequence
 from hashlib import blake2b
 
-from pwsync import event_log, scope
+from pwsync import engine_events, scope
 from pwsync.directory import ATTRIBUTES, DirectoryError, Entry, naming_context, read_changes
 from pwsync.errors import StoreError, TenantError, TokenError
 from pwsync.failures import SOURCE_NOT_PRESENT, tenant_chain
 from pwsync.process import Process
+from pwsync.retry_queue import RetryQueue
 from pwsync.settings import Connector, Scope
 from pwsync.state import DomainState, ObjectState, PasswordState
 from pwsync.tenant.messages import AttributeValue, ObjectResult, SyncObject
@@ -43,6 +44,7 @@ class ObjectCycle:
         self._state = process.state
         self._changed = False
         self._failing = False
+        self._retries = RetryQueue(process)
 
     def run(self, *, initial: bool = False) -> None:
         """One cycle. ``initial`` imports everything again and exports all of it."""
@@ -52,12 +54,13 @@ class ObjectCycle:
                 return
             self._import(connector, everything=initial)
         self._follow_scope()
+        self._retries.tell_given_up()
         try:
             if self._changed:
                 self._process.store.commit()
             self._export()
         except StoreError as error:
-            self._ports.event_log(event_log.object_state_not_stored(self._ports.clock(), str(error)))
+            self._ports.event_log(engine_events.object_state_not_stored(self._ports.clock(), str(error)))
 
     @property
     def quiet(self) -> bool:
@@ -107,10 +110,10 @@ class ObjectCycle:
         self._failing = True
         now, name = self._ports.clock(), connector.domain
         if error.credentials:
-            self._ports.event_log(event_log.credentials_invalid(now, name, str(error)))
+            self._ports.event_log(engine_events.credentials_invalid(now, name, str(error)))
         else:
             controller = self._process.controllers[name]
-            self._ports.event_log(event_log.directory_unreachable(now, name, controller, str(error)))
+            self._ports.event_log(engine_events.directory_unreachable(now, name, controller, str(error)))
         if error.cookie_refused:
             domain.import_cookie = None
 
@@ -181,12 +184,16 @@ class ObjectCycle:
             self._state.touch_password(state)
 
     def _leave_out(self, state: PasswordState) -> None:
+        self._retries.give_up([state])
         state.leave_out(SOURCE_NOT_PRESENT)
         self._state.touch_password(state)
 
     def _gone(self, record: ObjectState) -> None:
         """The directory has deleted the object."""
-        self._state.drop_password(record.anchor)
+        state = self._state.passwords.get(record.anchor)
+        if state is not None:
+            self._retries.give_up([state])
+            self._state.drop_password(record.anchor)
         record.left_out, record.wanted = scope.DELETED, None
         if record.exported is None:
             self._state.drop_object(record.anchor)
@@ -229,7 +236,7 @@ class ObjectCycle:
                 results = self._process.link.send_objects([self._object(record) for record in batch])
             except TenantError as error:
                 self._ports.event_log(
-                    event_log.export_failed(
+                    engine_events.export_failed(
                         self._ports.clock(),
                         tenant_chain(error),
                         [record.anchor for record in batch],
@@ -257,7 +264,7 @@ class ObjectCycle:
                 failures.append((record, f"{result.error_code or result.code}: {result.error_description or ''}"))
         if failures:
             self._ports.event_log(
-                event_log.export_failed(
+                engine_events.export_failed(
                     self._ports.clock(),
                     "; ".join(sorted({reason for _, reason in failures})),
                     [record.anchor for record, _ in failures],

@@ -13,7 +13,7 @@ and the next one reads the pending users' newest hashes from the directory. Hash
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Container, Sequence
 from contextlib import closing
 from datetime import datetime
 
@@ -26,6 +26,7 @@ from pwsync.failures import (
     ERROR,
     FILTERED_BY_TARGET,
     NOT_EXPORTED,
+    RETRIED,
     SOURCE_NOT_PRESENT,
     SUCCESS,
     UNKNOWN,
@@ -36,6 +37,7 @@ from pwsync.full_sync import FullSync
 from pwsync.heartbeat import Heartbeat
 from pwsync.password_reading import DomainReading, PasswordReader, Reading
 from pwsync.process import Process
+from pwsync.retry_queue import RetryQueue, change_of, holds, tell_refusal
 from pwsync.settings import BATCH_SIZE_MAX, Connector
 from pwsync.stamp import Sent
 from pwsync.state import DomainState, PasswordState
@@ -60,6 +62,8 @@ class PasswordCycle:
         self._collected = False
         self._full = FullSync(process)
         self._heartbeat = Heartbeat(process)
+        self._retries = RetryQueue(process)
+        self._turned: set[str] = set()
         self._takes_forced_change: bool | None = None
         self._asked = False
 
@@ -71,6 +75,7 @@ class PasswordCycle:
         try:
             self.collect(ready)
             chosen = self.select()
+            self._retries.tell_given_up()
             ended = self._full.count(domain for _, domain in ready)
             if self._collected or ended:
                 self._process.store.commit()
@@ -112,6 +117,8 @@ class PasswordCycle:
             reading = self._reader.read(connector, domain)
             if reading is not None:
                 readings.append(reading)
+            else:
+                self._full.failed(domain)
         for reading in readings:
             self._take(reading)
         if self._collected:
@@ -158,6 +165,7 @@ class PasswordCycle:
         """The directory has deleted the user."""
         state = self._state.passwords.get(anchor)
         if state is not None and state.waits:
+            self._retries.give_up([state])
             self._state.drop_password(anchor)
             self._collected = True
 
@@ -193,6 +201,10 @@ class PasswordCycle:
         if change >= max(state.applied or _NEVER, state.attempted or _NEVER, pending.sent if pending else _NEVER):
             again = turned and self._ports.settings.build.reevaluate_must_change and state.applied is not None
             state.forced = state.forced or forced or again
+            if again and change == state.applied:
+                self._turned.add(anchor)
+            else:
+                self._turned.discard(anchor)
             if pending is not None and pending.sent == change:
                 state.nt = user.nt
                 if not (due or turned or forced):
@@ -214,6 +226,7 @@ class PasswordCycle:
         else:
             out = not record.password_wanted
         if out:
+            self._retries.give_up([state])
             state.leave_out(SOURCE_NOT_PRESENT)
             self._state.touch_password(state)
             self._collected = True
@@ -250,10 +263,12 @@ class PasswordCycle:
                 self._takes_forced_change = self._link.takes_forced_change()
             except TenantError as error:
                 self._ports.event_log(self._texts.batch_failed(self._ports.clock(), tenant_chain(error), ()))
+                tell_refusal(self._process, error)
                 self._collected = True  # there may be a Retry-After to keep
         return self._takes_forced_change is False
 
     def _leave_out(self, state: PasswordState, status: str) -> None:
+        self._retries.give_up([state])
         state.leave_out(status)
         self._state.touch_password(state)
         self._collected = True
@@ -282,7 +297,7 @@ class PasswordCycle:
 
     def _send(self, batch: Batch) -> None:
         log, texts, clock = self._ports.event_log, self._texts, self._ports.clock
-        changes = [self._change(state) for state in batch.users]
+        changes = [change_of(state) for state in batch.users]
         items = [
             CredentialItem(change.anchor, None, text, moment(change.changed), change.force_change)
             for change, text in zip(changes, batch.credentials, strict=True)
@@ -290,6 +305,8 @@ class PasswordCycle:
         log(texts.batch_start(clock(), len(items)))
         for event in texts.requests(clock(), changes):
             log(event)
+        if self._turned and (turned := sum(state.anchor in self._turned for state in batch.users)):
+            log(texts.only_flag_changed(clock(), turned))
         try:
             results = self._link.send_credentials(items)
         except TenantError as error:
@@ -298,14 +315,11 @@ class PasswordCycle:
         self._heartbeat.contact()
         self._settle(batch.users, changes, results)
 
-    def _change(self, state: PasswordState) -> Change:
-        assert state.pending is not None  # noqa: S101 - only pending ones are chosen
-        return Change(state.anchor, state.dn, state.domain, state.pending.changed, state.temporary)
-
     def _settle(
         self, users: Sequence[PasswordState], changes: Sequence[Change], results: Sequence[CredentialResult]
     ) -> None:
         errors: list[str | None] = []
+        waited = {state.anchor for state in users if state.status in RETRIED}
         for state, result in zip(users, results, strict=True):
             assert state.pending is not None  # noqa: S101 - nothing else runs between send and settle
             sent = state.pending.sent
@@ -313,24 +327,32 @@ class PasswordCycle:
             if result.result == 0:
                 state.applied, state.pending, state.nt, state.status = sent, None, None, SUCCESS
                 self._full.applied(state)
+                self._turned.discard(state.anchor)
             else:
                 state.status = UNKNOWN if result.result is None else ERROR
                 if result.result == _ANCHOR_UNKNOWN:
                     self._export_again(state)
             self._state.touch_password(state)
             errors.append(None if result.result == 0 else result.error or "")
-        self._report(changes, errors)
-        for domain in {state.domain for state in users}:
-            self._full.end_if_done(self._state.domain(domain))
+        self._report(changes, errors, waited)
+        for name in dict.fromkeys(state.domain for state in users):
+            domain = self._state.domain(name)
+            self._full.progress(domain)
+            self._full.end_if_done(domain)
         self._process.store.commit()
 
-    def _report(self, changes: Sequence[Change], errors: Sequence[str | None]) -> None:
+    def _report(self, changes: Sequence[Change], errors: Sequence[str | None], waited: Container[str]) -> None:
+        """``waited``: the anchors of those that were in the retry queue before."""
         log, texts, now = self._ports.event_log, self._texts, self._ports.clock()
         for event in texts.results(now, changes, errors):
             log(event)
         failed = [change for change, error in zip(changes, errors, strict=True) if error is not None]
         if failed:
             log(texts.items_failed(now, failed))
+            self._retries.came([change for change in failed if change.anchor not in waited])
+        if waited:
+            taken = [change for change, error in zip(changes, errors, strict=True) if error is None]
+            self._retries.went([change for change in taken if change.anchor in waited])
         log(texts.batch_end(now, len(changes)))
 
     def _export_again(self, state: PasswordState) -> None:
@@ -342,16 +364,16 @@ class PasswordCycle:
 
     def _settle_failure(self, users: Sequence[PasswordState], error: TenantError, *, attempted: bool) -> None:
         """A whole batch failed, or there is no token for any: all stay pending."""
-        status = batch_status(error)
+        status, changes = batch_status(error), [change_of(state) for state in users]
+        new = [change for change, state in zip(changes, users, strict=True) if not holds(state)]
         for state in users:
             state.status = status
             if attempted and state.pending is not None:
                 state.attempted = state.pending.sent
             self._state.touch_password(state)
-        event = self._texts.batch_failed(
-            self._ports.clock(), tenant_chain(error), [self._change(state) for state in users]
-        )
-        self._ports.event_log(event)
+        self._ports.event_log(self._texts.batch_failed(self._ports.clock(), tenant_chain(error), changes))
+        tell_refusal(self._process, error)
+        self._retries.came(new)
         self._process.store.commit()
 
 

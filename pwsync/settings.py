@@ -22,6 +22,8 @@ class Build:
     reevaluate_must_change: setting or clearing "must change" without a new password is looked at again (2.0.3.0).
     hash_in_texts: event texts say "Password hash synchronization" instead of "Password synchronization".
     change_on_logon_in_texts: event 657 shows PwdChangeOnLogon.
+    long_events_split: requests and results that are too long for one event are split in several (2.0.9.0).
+    alive_in_log: event 663 tells that the password manager is alive (since which build is unconfirmed).
     number: the build number that the agent tells the service.
     decryption_key_event: that MD5 is not to be had is event 667, not one 611 among others.
     folder: where the service is installed; its configuration file lies there.
@@ -35,6 +37,8 @@ class Build:
     reevaluate_must_change: bool
     hash_in_texts: bool
     change_on_logon_in_texts: bool
+    long_events_split: bool
+    alive_in_log: bool
 
 
 BUILD_2017 = Build(
@@ -46,6 +50,8 @@ BUILD_2017 = Build(
     reevaluate_must_change=False,
     hash_in_texts=False,
     change_on_logon_in_texts=False,
+    long_events_split=False,
+    alive_in_log=False,
 )
 BUILD_CURRENT = Build(
     "current",
@@ -56,6 +62,8 @@ BUILD_CURRENT = Build(
     reevaluate_must_change=True,
     hash_in_texts=True,
     change_on_logon_in_texts=True,
+    long_events_split=True,
+    alive_in_log=True,
 )
 
 

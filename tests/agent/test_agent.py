@@ -207,6 +207,7 @@ class TestSchedule:
         assert lab.events == []
         agent.stop()
         agent.start()
+        lab.forget()
         agent.run_due()
         assert [(event.id, "down" in event.text) for event in lab.events] == [(6050, True)]
 

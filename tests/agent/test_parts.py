@@ -171,7 +171,7 @@ class TestEvents:
     def test_split(self, lengths: list[int]) -> None:
         """Long lists become several events, none too long, with every user once and in order."""
         batch = [change(number, dn="x" * length) for number, length in enumerate(lengths)]
-        events = list(texts().results(NOW, batch, [None] * len(batch)))
+        events = list(texts(current=True).results(NOW, batch, [None] * len(batch)))
         assert [anchor for event in events for anchor in event.users] == [item.anchor for item in batch]
         assert all(len(event.text) <= TEXT_MAX for event in events)
 

@@ -23,7 +23,7 @@ class TestInitial:
         assert lab.holds("bob", "Winter-2016!")
         assert agent.pending() == []
         assert lab.status(agent, "alice") == "Success"
-        assert lab.ids() == [617, 618, 650, 656, 657, 651, 622, 623]
+        assert lab.ids() == [601, 617, 618, 650, 656, 657, 651, 619, 622, 623]
 
     def test_sends_nothing_twice(self, lab: Any) -> None:
         """An idle cycle reads once, sends nothing and commits nothing."""
@@ -39,7 +39,7 @@ class TestInitial:
         """A domain without users is synchronized at once."""
         agent = lab.installed()
         agent.run_due()
-        assert lab.ids() == [617, 618, 622, 623]
+        assert lab.ids() == [601, 617, 618, 622, 623]
         lab.run(agent, 4)
         assert agent.pending() == []
 
@@ -87,7 +87,7 @@ class TestInitial:
         agent.run_due()
         assert lab.tenant.batches == []
         assert agent.pending() == []
-        assert lab.ids() == [611]
+        assert lab.ids() == [601, 611, 621]
         lab.run(agent)
         assert sum(lab.tenant.batches) == 1100
         assert len(reads) == 6
@@ -374,7 +374,7 @@ class TestFailures:
         lab.run(agent)
         assert lab.received() == ["bob"]
         assert lab.status(agent, "alice") == "Error"
-        assert lab.ids() == [650, 656, 657, 0, 651]
+        assert lab.ids() == [650, 656, 657, 0, 605, 651]
         assert lab.events[3].level == "error"
         assert lab.events[3].users == (lab.anchor("alice"),)
         lab.tenant.results.clear()
@@ -443,16 +443,20 @@ class TestFailures:
         lab.run(agent)
         assert lab.received() == ["bob"]
         assert lab.status(agent, "alice") == status
-        assert lab.ids() == [650, 656, 652, 650, 656, 657, 651]
+        assert lab.ids() == [650, 656, 652, 605, 650, 656, 657, 651]
         assert text in lab.events[2].text
         lab.run(agent)
         assert lab.received() == ["bob", "alice"]
 
     @pytest.mark.parametrize(
-        ("error", "status"), [(TokenError("AADSTS50126"), "Unknown"), (Throttled(429), "RetryRequestedByTarget")]
+        ("error", "status", "ids"),
+        [
+            (TokenError("AADSTS50126"), "Unknown", [652, 0, 6900, 605]),
+            (Throttled(429), "RetryRequestedByTarget", [652, 605]),
+        ],
     )
-    def test_no_token(self, lab: Any, error: Any, status: str) -> None:
-        """Without a token nothing is sent in this cycle, and that is one error."""
+    def test_no_token(self, lab: Any, error: Any, status: str, ids: list[int]) -> None:
+        """Without a token nothing is sent in this cycle; one batch failed, and a refused account is told as well."""
         lab.settings.batch_size = 1
         for name in ("alice", "bob"):
             lab.domain.add(name)
@@ -462,7 +466,7 @@ class TestFailures:
         lab.domain.set_password("bob", "Spring-2018!")
         lab.run(agent)
         assert lab.tenant.calls == ["token"]
-        assert lab.ids() == [652]
+        assert lab.ids() == ids
         assert lab.names(agent.pending()) == ["alice", "bob"]
         assert {lab.status(agent, "alice"), lab.status(agent, "bob")} == {status}
 
@@ -492,8 +496,8 @@ class TestFailures:
         lab.domain.password = "new!"
         agent = lab.reborn(agent)
         agent.run_due()
-        assert lab.ids() == [6000, 611]
-        assert "The user name or password is incorrect" in lab.events[1].text
+        assert lab.ids() == [602, 609, 601, 6000, 611]
+        assert "The user name or password is incorrect" in lab.events[4].text
         lab.settings.connectors[0].password = "new!"
         lab.run(agent)
         assert lab.ids() == [6000, 611, 611]
@@ -596,7 +600,7 @@ class TestFull:
         agent.full_password_sync("contoso.example")
         lab.run(agent)
         assert lab.received() == ["alice", "bob"]
-        assert lab.ids() == [617, 618, 650, 656, 657, 651, 622, 623]
+        assert lab.ids() == [617, 618, 650, 656, 657, 651, 619, 622, 623]
         lab.run(agent, 10)
         assert len(lab.tenant.credentials) == 2
 
