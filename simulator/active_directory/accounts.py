@@ -13,6 +13,7 @@ from pwsync.credential import nt_hash
 from simulator.active_directory import passwords, policy, schema, values
 from simulator.active_directory.names import InvalidName, parse_dn, rdn_key
 from simulator.active_directory.schema import CLASSES, Value
+from simulator.active_directory.supplemental import keep
 from simulator.active_directory.times import NEVER, filetime, moment, moment_of_seconds, ticks
 from simulator.refusal import Refusal
 
@@ -300,11 +301,14 @@ def create(
     }
     nt = None if password is None else nt_hash(password)
     last_set = 0 if must_change or nt is None else made_at
-    if nt is None:
+    if nt is None or password is None:
         stored["pwdlastset"] = 0
     else:
         stored["unicodepwd"] = stored["ntpwdhistory"] = nt
-        stored["dbcspwd"] = stored["lmpwdhistory"] = stored["supplementalcredentials"] = b""
+        stored["dbcspwd"] = stored["lmpwdhistory"] = b""
+        stored["supplementalcredentials"] = keep(
+            password, name, upn, domain.name, computer=kind.name == "computer"
+        )
         stored["pwdlastset"] = last_set
     if account_expires is not None:
         stored["accountexpires"] = filetime(account_expires)

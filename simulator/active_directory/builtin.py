@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from pwsync.credential import nt_hash
 from simulator.active_directory import passwords, policy
 from simulator.active_directory.schema import CLASSES, Value
+from simulator.active_directory.supplemental import keep
 from simulator.active_directory.times import moment, ticks
 
 if TYPE_CHECKING:
@@ -79,8 +80,9 @@ def _account(
 ) -> Entry:
     values: dict[str, Value] = {"samaccountname": name, "useraccountcontrol": flags, "pwdlastset": 0}
     nt = None if password is None else nt_hash(password)
-    if nt is not None:
+    if nt is not None and password is not None:
         values |= passwords.set_values(nt, b"", 24, controller.now())  # type: ignore[arg-type] # none of them None
+        values["supplementalcredentials"] = keep(password, name, "", controller.domain.name)
     if critical:
         values["iscriticalsystemobject"] = True
     entry = controller.create(users, name, CLASSES["user"], values, rid=rid)

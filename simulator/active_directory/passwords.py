@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from uuid import UUID
 
 from pwsync.credential import nt_hash
-from simulator.active_directory import logon, policy
+from simulator.active_directory import logon, policy, supplemental
 from simulator.active_directory.errors import WIN32_OF_LOGON
 from simulator.active_directory.policy import DomainPolicy
 from simulator.active_directory.schema import PASSWORD_ATTRIBUTES, Value
@@ -50,10 +50,7 @@ def check_quality(rules: DomainPolicy, password: str, name: str, display_name: s
 
 
 def set_values(nt: bytes, history: bytes, depth: int, last_set: int) -> dict[str, Value | None]:
-    """The six attributes of one password set. LM hashes and supplemental credentials are not kept.
-
-    Unconfirmed: supplementalCredentials is there with a value in the product; here it is empty.
-    """
+    """The six attributes of one password set. LM hashes are not kept, supplemental credentials by who has the text."""
     return {
         "unicodepwd": nt,
         "ntpwdhistory": policy.next_history(nt, history, depth),
@@ -70,13 +67,17 @@ def store(
     nt: bytes,
     kind: str,
     *,
+    clear: str | None = None,
     must_change: bool = False,
     also: Mapping[str, Value | None] | None = None,
 ) -> None:
-    """Set an NT hash, with other changes of the same transaction, and log it."""
+    """Set an NT hash, with other changes of the same transaction, and log it. clear: the password, where it is known;
+    where it is not, the account has no Kerberos keys."""
     domain, now = controller.domain, controller.now()
     last_set = 0 if must_change else now
     changes = set_values(nt, entry.octets("ntpwdhistory"), domain.policy_for(entry).history, last_set)
+    if clear is not None:
+        changes["supplementalcredentials"] = supplemental.after(entry, clear, domain.name)
     if also:
         changes |= also
     controller.replica.write(entry, changes, now // TICKS_PER_SECOND, always=PASSWORD_ATTRIBUTES)
@@ -121,7 +122,7 @@ def _check_account(controller: Controller, entry: Entry) -> None:
 def change(controller: Controller, entry: Entry, old: str, new: str) -> None:
     """A user's own change. Raises Refusal."""
     check_change(controller, entry, old, new)
-    store(controller, entry, nt_hash(new), "change")
+    store(controller, entry, nt_hash(new), "change", clear=new)
 
 
 def reset(controller: Controller, entry: Entry, new: str, *, must_change: bool = False) -> None:
@@ -131,7 +132,7 @@ def reset(controller: Controller, entry: Entry, new: str, *, must_change: bool =
     """
     rules = controller.domain.policy_for(entry)
     check_quality(rules, new, entry.text("samaccountname"), entry.text("displayname"))
-    store(controller, entry, nt_hash(new), "reset", must_change=must_change)
+    store(controller, entry, nt_hash(new), "reset", clear=new, must_change=must_change)
 
 
 def require_change(controller: Controller, entry: Entry, required: bool) -> None:

@@ -418,7 +418,7 @@ class Domain:
     def set_connector_password(self, new: str) -> None:
         """Change the connector account's password in the directory."""
         name = self._connector[0]
-        passwords.store(*self._user(name, None), nt_hash(new), "reset")
+        passwords.store(*self._user(name, None), nt_hash(new), "reset", clear=new)
         self._connector = (name, new)
         self._changed()
 

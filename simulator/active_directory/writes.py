@@ -10,6 +10,7 @@ from pwsync.credential import nt_hash
 from simulator.active_directory import accounts, errors, names, passwords, policy, schema, values
 from simulator.active_directory.errors import LdapError
 from simulator.active_directory.replica import Entry, member_guids
+from simulator.active_directory.supplemental import keep
 from simulator.active_directory.schema import Attribute, ObjectClass, Scalar, Value
 from simulator.active_directory.times import moment
 from simulator.refusal import Refusal
@@ -216,7 +217,9 @@ def _set_password(session: Session, entry: Entry, secret: Sequence[Change], stor
             raise errors.unwilling()
     except Refusal as refusal:
         raise errors.password_error(refusal) from None
-    passwords.store(controller, entry, nt_hash(new), kind, must_change=last_set == 0, also=stored.changes)
+    passwords.store(
+        controller, entry, nt_hash(new), kind, clear=new, must_change=last_set == 0, also=stored.changes
+    )
     if stored.unlocks:
         controller.replica.set_local(entry, {"badpwdcount": 0})
 
@@ -343,6 +346,10 @@ def _account_values(session: Session, stored: dict[str, Value], kind: ObjectClas
     for key, value in passwords.set_values(nt_hash(password), b"", controller.domain.policy.history, last_set).items():
         if value is not None:
             stored[key] = value
+    name, upn = str(stored["samaccountname"]), str(stored.get("userprincipalname", ""))
+    stored["supplementalcredentials"] = keep(
+        password, name, upn, controller.domain.name, computer=kind.name == "computer"
+    )
 
 
 def modify_dn(session: Session, dn: str, new_rdn: str, superior: str | None) -> None:
