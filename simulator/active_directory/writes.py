@@ -10,8 +10,8 @@ from pwsync.credential import nt_hash
 from simulator.active_directory import accounts, errors, names, passwords, policy, schema, values
 from simulator.active_directory.errors import LdapError
 from simulator.active_directory.replica import Entry, member_guids
-from simulator.active_directory.supplemental import keep
 from simulator.active_directory.schema import Attribute, ObjectClass, Scalar, Value
+from simulator.active_directory.supplemental import keep
 from simulator.active_directory.times import moment
 from simulator.refusal import Refusal
 
