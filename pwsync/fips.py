@@ -13,6 +13,7 @@ from datetime import datetime
 from typing import Final, Protocol
 
 from pwsync import service_config
+from pwsync.engine_events import OBJECT_SOURCE
 from pwsync.errors import FipsError
 from pwsync.event_log import PASSWORD_SOURCE, Event, EventTexts
 from pwsync.ports import ServerPort
@@ -68,10 +69,10 @@ def config_path(build: Build) -> str:
 def config_unusable(time: datetime, build: Build, problem: str) -> Event:
     """6902: the configuration file can't be used, and the defaults hold (id and words unconfirmed)."""
     text = (
-        f"The configuration file {config_path(build)} can't be used: {problem}. The service runs with its defaults; "
-        "the server's FIPS policy is abided by."
+        f"The configuration file {config_path(build)} can't be used: {problem}. "
+        "The service runs with its defaults, so the server's FIPS policy holds for it."
     )
-    return Event(6902, "warning", "ADSync", time, text)
+    return Event(6902, "warning", OBJECT_SOURCE, time, text)
 
 
 def domain_failed(
@@ -85,7 +86,8 @@ def domain_failed(
     if not build.decryption_key_event:
         return texts.domain_failed(time, domain, controller, chain)
     text = (
-        f"Generating MD5 decryption key has failed for domain: {domain}. If this server is locked to FIPS algorithms, "
+        f"Generating MD5 decryption key has failed for domain: {domain}. \n"
+        f"If this server is locked to FIPS algorithms, "
         f'put <{service_config.ELEMENT} enabled="false"/> under configuration/runtime of {config_path(build)} and '
         f"restart the server. \nDetails: {chain}"
     )

@@ -29,7 +29,8 @@ def unheard(refusal: Refusal | Refused) -> None:
 class AgentHost:
     """Runs an agent as a service.
 
-    build: makes a new process. later: (delay, what) queues something. begun: told of each start of the service.
+    build: makes a new process. later: (delay, what) queues something. begun: told of each start of the service, died of
+    each death, booted of each start of the server.
     refused: set by whoever makes an operator's call, and told if that call has to wait and is then refused.
     """
 
@@ -39,11 +40,13 @@ class AgentHost:
         later: Callable[[timedelta, Callable[[], None]], None],
         begun: Callable[[], None],
         died: Callable[[], None],
+        booted: Callable[[], None] = lambda: None,
     ) -> None:
         self._build = build
         self._later = later
         self._begun = begun
         self._died = died
+        self._booted = booted
         self._agent: Agent | None = None
         self._incarnation = 0
         self.installed = False
@@ -116,8 +119,7 @@ class AgentHost:
     def reboot(self) -> None:
         """The server restarts: the service stops now and is back when the server is."""
         self.stop()
-        if self.installed:
-            self._later(REBOOT_TAKES, self.start)
+        self._later(REBOOT_TAKES, self._come_up)
 
     def check_running(self) -> None:
         """Refusal if the service is not running."""
@@ -207,6 +209,11 @@ class AgentHost:
                 self.start()
 
         self._later(restart_after, come_back)
+
+    def _come_up(self) -> None:
+        self._booted()
+        if self.installed:
+            self.start()
 
     def _drop(self) -> None:
         self.running = False

@@ -21,6 +21,7 @@ class Profile:
     sync_revokes_sessions: a synchronized change revokes password-based refresh tokens (today; access tokens live on).
     policy_feature: the tenant may let synchronized passwords expire (``cloud-policy-for-synced-users``; today).
     force_change_feature: must-change passwords may be synchronized with the force flag (today).
+    exemption_needs_reboot: the service's configuration file counts as it was when the server started (today).
     """
 
     name: str
@@ -31,8 +32,9 @@ class Profile:
     sync_revokes_sessions: bool
     policy_feature: bool
     force_change_feature: bool
+    exemption_needs_reboot: bool
 
 
-PROFILE_2017 = Profile("2017", BUILD_2017, 16, False, False, False, False, False)
-PROFILE_CURRENT = Profile("current", BUILD_CURRENT, 256, True, True, True, True, True)
+PROFILE_2017 = Profile("2017", BUILD_2017, 16, False, False, False, False, False, False)
+PROFILE_CURRENT = Profile("current", BUILD_CURRENT, 256, True, True, True, True, True, True)
 PROFILES = {profile.name: profile for profile in (PROFILE_2017, PROFILE_CURRENT)}

@@ -40,6 +40,7 @@ from simulator.profile import Profile
 from simulator.queue import EventQueue, Key, Rank
 from simulator.random import Randomness
 from simulator.refusal import Refusal
+from simulator.server import Server
 from simulator.trace import Trace
 from simulator.wires import CloudWire, DirectoryWire, ReplicationWire
 
@@ -118,7 +119,8 @@ class World:
         self.events: list[Event] = []
         self.cycles: list[CycleStart] = []
         self.requests: list[bytes] = []
-        self.host = AgentHost(self._build_agent, self.later, self._agent_began, self._agent_died)
+        self.server = Server(file_at_boot=profile.exemption_needs_reboot)
+        self.host = AgentHost(self._build_agent, self.later, self._agent_began, self._agent_died, self.server.boot)
         self.grid_starts: list[datetime] = []
         self.crashes: list[datetime] = []
         self.sync_off: set[str | None] = set()
@@ -258,6 +260,7 @@ class World:
             random=self.randomness.child,
             event_log=self._log,
             run_history=self._cycle_started,
+            server=self.server.port(),
         )
         return self.engine(ports)  # type: ignore[return-value]
 
@@ -297,6 +300,7 @@ class World:
 
     def _agent_began(self) -> None:
         self.grid_starts.append(self.clock())
+        self.server.service_starts()
         self.idle.forget()
         self.trace.say("agent", "the service starts")
 

@@ -64,6 +64,7 @@ class Converges(Invariant):
             or not world.host.running
             or bool(world.network.down)
             or world.settings.staging
+            or world.server.locked
             or bool(world.sync_off)
             or "password-sync" not in world.tenant.features
             or (self._retry_until is not None and now < self._retry_until)

@@ -179,7 +179,7 @@ class Ledger:
         if attempt.on == "directory.search" and attempt.outcome == OK:
             self._snapshot(domain, attempt.controller)
         elif attempt.on == "directory.read-passwords":
-            if attempt.outcome != OK:
+            if attempt.outcome != OK or self.world.server.locked:  # no secret can be opened on a locked server
                 self._reading.pop(domain.name, None)
                 return
             controller = domain.controller(attempt.controller)

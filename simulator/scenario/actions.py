@@ -16,6 +16,7 @@ from simulator.azure_ad.users import CloudUser
 from simulator.refusal import Refusal
 from simulator.scenario.sessions import Sessions
 from simulator.scenario.setup import add_cloud_user, create_keys, policy_keys, scope_of, set_expiry
+from simulator.server import config_text
 from simulator.world import World
 
 ActionFunction = Callable[[World, Any, Sessions], str]
@@ -300,6 +301,21 @@ def set_password_interval(world: World, what: Any, sessions: Sessions) -> str:
 def select_users(world: World, what: Any, sessions: Sessions) -> str:
     world.host.ask(lambda agent: agent.select_users([world.anchor(user) or user for user in what.users]))
     return " ".join(what.users)
+
+
+@action("server.set-fips")
+def set_fips(world: World, what: Any, sessions: Sessions) -> str:
+    world.server.fips = what.enabled
+    return "on" if what.enabled else "off"
+
+
+@action("server.edit-service-config")
+def edit_service_config(world: World, what: Any, sessions: Sessions) -> str:
+    if what.xml is not None:
+        world.server.config = what.xml.encode("utf-8", "surrogatepass")
+        return f"{len(world.server.config)} octets"
+    world.server.config = config_text(what.enforce_fips_policy)
+    return f"enforceFIPSPolicy {'true' if what.enforce_fips_policy else 'false'}"
 
 
 @action("server.reboot")

@@ -13,8 +13,6 @@ if TYPE_CHECKING:
 
 NOT_BUILT = frozenset(
     {
-        "server.set-fips",
-        "server.edit-service-config",
         "cloud.convert-domain",
         "cloud.set-domain-services",
         "adfs.set-farm",
@@ -48,8 +46,6 @@ def directory_problem(case: Case) -> LdifError | None:
 def missing_in_given(scenario: Scenario) -> Iterator[str]:
     """What a scenario's world asks for that this version does not have, each as a few words."""
     given = scenario.given
-    if given.agent.fips:
-        yield "given: agent: fips"
     if given.cloud.domain_services == "on":
         yield "given: cloud: domain-services"
     if "federated" in given.cloud.domains.values():

@@ -116,6 +116,7 @@ class Setup:
         self._cloud()
         world, sync = self.world, self.given.sync
         staging = self.given.agent.staging
+        world.server.fips = self.given.agent.fips and sync != "settled"
         world.configure_agent(
             world.make_settings(
                 scope=scope_of(self.given.scope),
@@ -136,7 +137,7 @@ class Setup:
         host = self.world.host
         host.install(express=True, password_sync=True, object_sync=True)
         host.run_due()
-        if self.later or staging:
+        if self.later or staging or self.given.agent.fips:
             self._become(staging)
         self.world.idle.settled()
         self.world.tenant.contact(ping=True)
@@ -151,7 +152,9 @@ class Setup:
             host.agent.configure(staging=True)
             self.world.configure_agent(replace(self.world.settings, staging=True))
         host.agent.stop()
+        self.world.server.fips = self.given.agent.fips
         host.agent.start()
+        self.world.server.service_starts()
         host.run_due()
 
     def _replicate(self) -> None:
