@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from pwsync.errors import ReplicationError
 from pwsync.replication import envelope, ntlm
-from simulator.active_directory import cookies, logon, schema, values
+from simulator.active_directory import cookies, logon, schema, supplemental, values
 from simulator.active_directory.errors import WIN32_OF_LOGON
 from simulator.active_directory.values import normal_dn
 from simulator.active_directory.virtual import object_sid
@@ -26,7 +26,7 @@ ACCESS_DENIED, INVALID_HANDLE, INVALID_PARAMETER, SERVER_UNAVAILABLE = 5, 6, 87,
 OBJECT_NOT_FOUND, BAD_NAME, DRA_ACCESS_DENIED, SOURCE_DISABLED = 8333, 8439, 8453, 8456
 LOGON_FAILURE = 1326
 RID_LAYER = frozenset(("unicodepwd", "dbcspwd", "ntpwdhistory", "lmpwdhistory"))
-DELETION = "isdeleted"
+DELETION, SUPPLEMENTAL = "isdeleted", "supplementalcredentials"
 OBJECTS_MAX = 1000
 
 
@@ -229,6 +229,9 @@ class _Writer:
         attribute = schema.ATTRIBUTES[key]
         if attribute.secret:
             secret = entry.octets(key)
+            if key == SUPPLEMENTAL:
+                domain = self._controller.domain
+                secret = supplemental.value(secret, supplemental.Domain(domain.name, domain.netbios))
             if not secret:
                 return []
             rid = entry.rid if key in RID_LAYER else None

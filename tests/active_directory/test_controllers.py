@@ -510,10 +510,10 @@ class TestHistories:
                     if found.deleted:
                         gone.add(found.guid)
                     elif secret is not None:
-                        change = (found.guid, secret.invocation_id, secret.originating_usn)
+                        change = (found.guid, secret.invocation, secret.originating_usn)
                         assert change not in told
                         told.add(change)
-                        stamp = (secret.version, secret.changed, secret.invocation_id.bytes_le)
+                        stamp = (secret.version, secret.changed, secret.invocation)
                         if stamp > held.get(found.guid, ((0, 0, b""), b""))[0]:
                             held[found.guid] = (stamp, clients[on].nt_hash(found))
 
