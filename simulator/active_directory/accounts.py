@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final
 from uuid import UUID
 
 from pwsync.credential import nt_hash
-from simulator.active_directory import passwords, policy, schema, values
+from simulator.active_directory import password_settings, passwords, policy, schema, values
 from simulator.active_directory.names import InvalidName, parse_dn, rdn_key
 from simulator.active_directory.schema import CLASSES, Value
 from simulator.active_directory.supplemental import keep
@@ -324,6 +324,8 @@ def create(
         passwords.record(domain, entry, nt, "create", last_set == 0, moment(made_at))
     if smartcard_required:
         require_smartcard(controller, entry, flags)
+    if domain.awaited:
+        password_settings.link_awaited(domain, controller, entry)
     return entry
 
 

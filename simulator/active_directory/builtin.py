@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from pwsync.credential import nt_hash
-from simulator.active_directory import passwords, policy
+from simulator.active_directory import password_settings, passwords, policy
 from simulator.active_directory.schema import CLASSES, Value
 from simulator.active_directory.supplemental import keep
-from simulator.active_directory.times import moment, ticks
+from simulator.active_directory.times import moment
 
 if TYPE_CHECKING:
     from simulator.active_directory.replica import Entry
@@ -32,7 +32,7 @@ SERVER_TRUST = 0x2000 | 0x80000
 def provision(domain: Domain, controller: Controller) -> None:
     """Fill a new domain's first controller."""
     replica = controller.replica
-    root = controller.create(None, domain.dn, CLASSES["domaindns"], policy_values(domain.policy))
+    root = controller.create(None, domain.dn, CLASSES["domaindns"], password_settings.root_values(domain.policy))
     made = {}
     for name, kind in CONTAINERS:
         values: dict[str, Value] = {"iscriticalsystemobject": True} if name != "LostAndFound" else {}
@@ -62,6 +62,7 @@ def provision(domain: Domain, controller: Controller) -> None:
         controller.create(computers, host.upper(), CLASSES["computer"], account, rid=controller.take_rid())
     name, password = domain.connector_account()
     _account(controller, users, name, controller.take_rid(), NEVER_EXPIRES, password, critical=False)
+    password_settings.provision(domain, controller, made["System"])
 
 
 def _invented(domain: Domain) -> str:
@@ -89,17 +90,3 @@ def _account(
     if nt is not None:
         passwords.record(controller.domain, entry, nt, "create", False, moment(controller.now()))
     return entry
-
-
-def policy_values(rules: policy.DomainPolicy) -> dict[str, Value]:
-    """A policy as the domain's root shows it ([MS-SAMR] 3.1.1.4): durations are negative ticks, -2^63 is never."""
-    return {
-        "minpwdlength": rules.min_length,
-        "pwdproperties": int(rules.complexity),
-        "pwdhistorylength": rules.history,
-        "maxpwdage": -ticks(rules.max_age) if rules.max_age else -(1 << 63),
-        "minpwdage": -ticks(rules.min_age),
-        "lockoutthreshold": rules.lockout_threshold,
-        "lockoutduration": -ticks(rules.lockout_duration) if rules.lockout_duration else -(1 << 63),
-        "lockoutobservationwindow": -ticks(rules.lockout_window),
-    }

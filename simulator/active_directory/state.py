@@ -15,9 +15,10 @@ from typing import Any
 from uuid import UUID
 
 from pwsync.credential import nt_hash
-from simulator.active_directory import accounts, builtin, computed, logon, names, passwords
+from simulator.active_directory import accounts, builtin, computed, logon, names, password_settings, passwords
 from simulator.active_directory.accounts import UNCHANGED, Account, Texts, Unchanged, newest_of
 from simulator.active_directory.partners import Partners
+from simulator.active_directory.password_settings import FineGrainedPolicy
 from simulator.active_directory.passwords import PasswordSet
 from simulator.active_directory.policy import DomainPolicy
 from simulator.active_directory.replica import Entry, Replica
@@ -26,7 +27,9 @@ from simulator.active_directory.times import TICKS_PER_SECOND, filetime
 from simulator.random import Randomness
 from simulator.refusal import Refusal
 
-__all__ = ["UNCHANGED", "Account", "Controller", "Domain", "DomainPolicy", "Forest", "PasswordSet"]
+__all__ = [
+    "UNCHANGED", "Account", "Controller", "Domain", "DomainPolicy", "FineGrainedPolicy", "Forest", "PasswordSet"
+]  # fmt: skip
 
 RIGHTS = ("replicate-changes", "replicate-changes-all")
 FIRST_RID, RID_POOL_SIZE = 1100, 500
@@ -140,7 +143,8 @@ class Domain:
     one, and reach the others by replication. Rights and policy are the domain's and hold everywhere at once.
 
     password_log: every password that was set, in order, whether it stood against others or not. on_change: called with
-    the domain after each of the calls below that changed something. on_replicated: see :data:`Watcher`.
+    the domain after each of the calls below that changed something. on_replicated: see :data:`Watcher`. awaited: GUIDs
+    of password settings by the names of accounts that are still to come.
     """
 
     def __init__(
@@ -158,7 +162,7 @@ class Domain:
         self.password_log: list[PasswordSet] = []
         self.on_change: list[Callable[[Domain], None]] = []
         self.on_replicated: list[Watcher] = []
-        self.fine_grained: list[FineGrainedPolicy] = []
+        self.awaited: dict[str, list[bytes]] = {}
         self.controller_names = tuple(controllers)
         self._pools = 0
         self._rights = set(RIGHTS)
@@ -216,11 +220,9 @@ class Domain:
         return sum(controller.replica.usn for controller in self.controllers.values())
 
     def policy_for(self, entry: Entry) -> DomainPolicy:
-        """The policy that holds for a user: the fine-grained one with the lowest precedence, or the domain's."""
-        if not self.fine_grained:
-            return self.policy
-        mine = [each for each in self.fine_grained if entry.text("samaccountname").casefold() in each.applies_to]
-        return min(mine, key=lambda each: each.precedence).policy if mine else self.policy
+        """The policy that holds for a user, as the entry's controller has it: a fine-grained one or the domain's."""
+        settings = password_settings.resultant(entry)
+        return self.policy if settings is None else password_settings.object_rules(settings)
 
     # --- users --------------------------------------------------------------------------------------------------
 
@@ -375,11 +377,21 @@ class Domain:
     def set_policy(self, **changes: Any) -> None:
         """Change keys of the domain's policy; the root object shows them."""
         controller = self.at(None)
+        root = controller.replica.root
         self.policy = dataclasses.replace(self.policy, **changes)
         controller.replica.write(
-            controller.replica.root, dict(builtin.policy_values(self.policy)), controller.seconds()
+            root, dict(password_settings.root_values(self.policy, root.integer("pwdproperties"))), controller.seconds()
         )
         self._changed()
+
+    def add_fine_grained(self, settings: FineGrainedPolicy, on: str | None = None) -> UUID:
+        """Make a password settings object; returns its objectGUID. Who it applies to may come later.
+
+        Raises Refusal name-taken.
+        """
+        entry = password_settings.add(self, self.at(on), settings)
+        self._changed()
+        return UUID(bytes_le=entry.guid)
 
     def grant(self, right: str) -> None:
         """Give the connector's account one of :data:`RIGHTS` on the domain."""
@@ -428,16 +440,6 @@ class Domain:
 
     def __repr__(self) -> str:
         return f"<Domain {self.name}>"
-
-
-@dataclasses.dataclass(frozen=True)
-class FineGrainedPolicy:
-    """A password settings object: ``policy`` for ``applies_to`` (account names, case-folded)."""
-
-    name: str
-    precedence: int
-    applies_to: frozenset[str]
-    policy: DomainPolicy
 
 
 class Forest:

@@ -55,7 +55,8 @@ def build_world(case: Case, *, seed: int | None = None, engine: AgentFactory | N
                 controllers=spec.controllers,
                 replication_delay=spec.replication_delay,
             )
-            domain.fine_grained.extend(fine_grained(spec))
+            for settings in fine_grained(spec):
+                domain.add_fine_grained(settings)
     world.default_domain = given.default_domain()
     return world
 

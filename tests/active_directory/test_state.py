@@ -230,11 +230,9 @@ class TestDomain:
         lab.user("alice")
         lab.user("bob")
         strict, lax = DomainPolicy(min_length=20), DomainPolicy(min_length=1, complexity=False)
-        lab.domain.fine_grained += [
-            FineGrainedPolicy("strict", 10, frozenset({"alice"}), strict),
-            FineGrainedPolicy("lax", 5, frozenset({"bob"}), lax),
-            FineGrainedPolicy("ignored", 20, frozenset({"alice"}), lax),
-        ]
+        lab.domain.add_fine_grained(FineGrainedPolicy("strict", 10, frozenset({"alice"}), strict))
+        lab.domain.add_fine_grained(FineGrainedPolicy("lax", 5, frozenset({"bob"}), lax))
+        lab.domain.add_fine_grained(FineGrainedPolicy("ignored", 20, frozenset({"alice"}), lax))
         assert reason_of(lab.domain.reset_password, "alice", "Spring-2017!") == "password-too-short"
         lab.domain.reset_password("bob", "x")
 
