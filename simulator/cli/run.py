@@ -53,6 +53,15 @@ def run(
         Path | None, typer.Option("--html", metavar="FOLDER", help="Comes in a later version; refused until then.")
     ] = None,
     json: Annotated[Path | None, typer.Option("--json", metavar="FILE", help="Write the results as JSON.")] = None,
+    events: Annotated[
+        Path | None,
+        typer.Option(
+            "--events",
+            metavar="FILE",
+            hidden=True,
+            help="Write the agent's event log, of one scenario: .xml, .csv or .json.",
+        ),
+    ] = None,
     update: Annotated[
         bool, typer.Option("--update", help="Write the golden traces (NAME.trace beside NAME.yaml) anew.")
     ] = False,
@@ -72,7 +81,9 @@ def run(
     """
     if html is not None:
         refuse("--html comes in a later version", "until then use --junit FILE or --json FILE")
-    _refuse_unwritable(junit, json)
+    _refuse_unwritable(junit, json, events)
+    if events is not None:
+        _refuse_ending(events)
     worker_count, seed_value, until, factory = jobs_of(jobs), seed_of(seed), offset_of(to), engine_of(engine)
     if worker_count > 1:
         from simulator.workers import prepare
@@ -84,9 +95,13 @@ def run(
     from simulator.suite import not_built
 
     refuse_all(not_built(cases))
-    options = RunOptions(seed=seed_value, to=until, every_cycle=every_cycle, update=update, engine=factory)
+    if events is not None:
+        _refuse_several(cases)
+    options = RunOptions(
+        seed=seed_value, to=until, every_cycle=every_cycle, update=update, engine=factory, keep_events=bool(events)
+    )
     code = run_and_report(
-        cases, partial(run_case, options=options), jobs=worker_count, trace=trace, junit=junit, json=json
+        cases, partial(run_case, options=options), jobs=worker_count, trace=trace, junit=junit, json=json, events=events
     )
     raise typer.Exit(code)
 
@@ -99,6 +114,7 @@ def run_and_report(
     trace: bool = False,
     junit: Path | None = None,
     json: Path | None = None,
+    events: Path | None = None,
 ) -> int:
     """Run the cases, print everything that there is to say, write the reports, and return the exit code.
 
@@ -125,11 +141,10 @@ def run_and_report(
     seconds = time.perf_counter() - started
     _tell(results, seconds, trace)
     if interrupted:
-        complain(
-            f"stopped after {len(results)} of {len(cases)} scenarios" + "; no report was written" * bool(junit or json)
-        )
+        asked = bool(junit or json or events)
+        complain(f"stopped after {len(results)} of {len(cases)} scenarios" + "; no report was written" * asked)
         return INTERRUPTED
-    if not _write_reports(results, seconds, trace, junit, json):
+    if not _write_reports(results, seconds, trace, junit, json, events):
         return ExitCode.BAD_INPUT
     return exit_code(results)
 
@@ -161,9 +176,32 @@ def _refuse_unwritable(*reports: Path | None) -> None:
             refuse(f'can\'t write the report "{path}"', reason)
 
 
+def _refuse_ending(events: Path) -> None:
+    from pwsync.event_export import FORMATS
+
+    if events.suffix.lower() not in FORMATS:
+        refuse(f'can\'t tell how to write the event log "{events}"', f"end its name in {', '.join(FORMATS)}")
+
+
+def _refuse_several(cases: Sequence[Case]) -> None:
+    """The event log is that of one server in one run."""
+    if len(cases) > 1:
+        some = ", ".join(case.id for case in cases[:3]) + ", ..." * (len(cases) > 3)
+        refuse(
+            f"--events takes the event log of one scenario, and these are {len(cases)}: {some}",
+            "name one file; choose a row with FILE::row and a profile with --profile",
+        )
+
+
 def _write_reports(
-    results: Sequence[RunResult], seconds: float, trace: bool, junit: Path | None, json: Path | None
+    results: Sequence[RunResult],
+    seconds: float,
+    trace: bool,
+    junit: Path | None,
+    json: Path | None,
+    events: Path | None,
 ) -> bool:
+    from pwsync.event_export import FORMATS
     from simulator.report.files import write_whole
     from simulator.report.json import json as as_json
     from simulator.report.junit import junit as as_junit
@@ -174,6 +212,8 @@ def _write_reports(
             write_whole(path, as_junit(results, seconds=seconds))
         if path := json:
             write_whole(path, as_json(results, seconds=seconds, trace=trace))
+        if path := events:
+            write_whole(path, FORMATS[path.suffix.lower()](results[0].records))
     except OSError as error:
         complain(f'error: can\'t write the report "{path}": {error.strerror}')
         return False

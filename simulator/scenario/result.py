@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import IntEnum
 
+from pwsync.windows_log import Record
+
 
 class ExitCode(IntEnum):
     """Exit codes of every command."""
@@ -59,6 +61,7 @@ class RunResult:
     seconds: wall time, never part of trace or digest.
     harness_fault: the traceback where the harness itself failed.
     repeat: the command that repeats this run.
+    records: what the agent wrote to the Application log of its server, if it was asked for.
     """
 
     id: str
@@ -77,3 +80,4 @@ class RunResult:
     row: str | None = None
     harness_fault: str | None = None
     faults_fired: tuple[str, ...] = ()
+    records: tuple[Record, ...] = ()

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from pwsync.errors import Refused
 from pwsync.ports import AgentFactory
+from pwsync.windows_log import records
 from simulator.invariants import Checks
 from simulator.network import ArmedFault
 from simulator.queue import Rank
@@ -48,7 +49,7 @@ class RunOptions:
 
     seed: instead of the file's. to: stop at this offset, judge what came until then. every_cycle: skip no idle cycle.
     engine: ``module:factory`` of another agent, whose cycles all run. update: write the golden trace instead of
-    comparing it.
+    comparing it. keep_events: leave the records of the Application log in the result.
     """
 
     seed: int | None = None
@@ -56,6 +57,7 @@ class RunOptions:
     every_cycle: bool = False
     engine: str | None = None
     update: bool = False
+    keep_events: bool = False
 
 
 class EngineError(Exception):
@@ -275,7 +277,15 @@ def run_case(case: Case, options: RunOptions | None = None) -> RunResult:
         )
         if run is not None
         else (),
+        records=tuple(records(run.world.events, computer(run.world)))
+        if run is not None and options.keep_events
+        else (),
     )
+
+
+def computer(world: World) -> str:
+    """The full name of the agent's server, as it stands in its logs."""
+    return f"{world.settings.machine}.{world.default_domain}"
 
 
 def repeat_command(case: Case, options: RunOptions, seed: int) -> str:

@@ -500,7 +500,7 @@ class TestFailures:
         assert "The user name or password is incorrect" in lab.events[4].text
         lab.settings.connectors[0].password = "new!"
         lab.run(agent)
-        assert lab.ids() == [6000, 611, 611]
+        assert lab.ids() == [602, 609, 601, 6000, 611, 611]
         agent = lab.reborn(agent)
         lab.forget()
         agent.run_due()
