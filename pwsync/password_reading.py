@@ -15,7 +15,7 @@ from uuid import UUID
 from pwsync import fips
 from pwsync.directory import naming_context
 from pwsync.errors import EnvelopeError, FipsError, ReplicationError
-from pwsync.failures import OBJECT_NOT_FOUND, read_chain
+from pwsync.failures import CONNECTION_CODES, OBJECT_NOT_FOUND, read_chain
 from pwsync.process import Process
 from pwsync.replication.client import ReplicatedObject, ReplicationClient, source_anchor
 from pwsync.settings import Connector
@@ -159,6 +159,13 @@ class PasswordReader:
     def _failed(self, connector: Connector, error: ReplicationError | EnvelopeError | FipsError) -> None:
         self._clients.pop(connector.domain, None)
         self.failing.add(connector.domain)
+        name = connector.domain
+        offline = isinstance(error, ReplicationError) and error.code in CONNECTION_CODES
+        if offline and self._ports.settings.preferred_controllers.get(name):
+            controller, now = self._process.controllers[name], self._ports.clock()
+            self._ports.event_log(
+                self._process.texts.preferred_controller_offline(now, name, controller, read_chain(name, error))
+            )
         self._report(connector, error)
 
     def _report(self, connector: Connector, error: ReplicationError | EnvelopeError | FipsError, dn: str = "") -> None:
