@@ -51,6 +51,10 @@ class Limits:
     message_octets: int = 10_485_760
 
 
+class PortUnavailable(OSError):
+    """A port that can not be had. Its text says which, and why."""
+
+
 class DirectoryPort:
     """Serves a controller while its ``with`` block lasts.
 
@@ -61,7 +65,7 @@ class DirectoryPort:
     meanwhile.
 
     A controller that is down takes no connection and drops those that it has at their next request. ``faults.count``
-    tells how often the port itself failed; it should be 0. Raises OSError if a port can not be had.
+    tells how often the port itself failed; it should be 0. Raises PortUnavailable.
     """
 
     def __init__(
@@ -119,7 +123,11 @@ class DirectoryPort:
 
     def _listen(self, port: int, *, protected: bool) -> int:
         family = socket.AF_INET6 if ":" in self.host else socket.AF_INET
-        listener = socket.create_server((self.host, port), family=family, backlog=512)
+        try:
+            listener = socket.create_server((self.host, port), family=family, backlog=512)
+        except (OSError, OverflowError) as problem:
+            why = (getattr(problem, "strerror", None) or str(problem)).partition(" (while")[0]
+            raise PortUnavailable(f"port {port} on {self.host} can not be had: {why}") from None
         listener.setblocking(False)
         self._listeners[listener] = protected
         return int(listener.getsockname()[1])

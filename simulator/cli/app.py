@@ -15,6 +15,7 @@ from simulator.cli.new import new
 from simulator.cli.rules import rules
 from simulator.cli.run import run
 from simulator.cli.schema import schema
+from simulator.cli.serve import serve
 from simulator.cli.show import show
 from simulator.report.text import REPORT_FAULT_TO
 from simulator.scenario.result import ExitCode
@@ -30,7 +31,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
 )  # fmt: skip
 
-for command in (run, check, show, rules, schema, new):
+for command in (run, check, show, rules, schema, new, serve):
     app.command()(command)
 
 
@@ -62,6 +63,7 @@ def pwsync(
       pwsync run scenarios             run every scenario below a folder
       pwsync run scenarios -t smoke    run those with a tag
       pwsync show FILE                 tell a scenario in plain words
+      pwsync serve --directory         a simulated Active Directory on real ports
     """
 
 

@@ -1,0 +1,197 @@
+"""``pwsync serve``: simulated services on real ports, for clients of one's own."""
+
+from __future__ import annotations
+
+import re
+import shlex
+import signal
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from simulator.cli.console import complain, read_suite, refuse, refuse_all, say
+from simulator.cli.options import Seed, seed_of
+
+if TYPE_CHECKING:
+    from simulator.active_directory.population import Invented
+    from simulator.active_directory.port import DirectoryPort
+    from simulator.active_directory.state import Forest
+    from simulator.served import RunningClock, ServedDirectories
+
+LDAP_PORT, LDAPS_PORT = 3890, 6360
+YEARS = range(2000, 2100)
+"""In which a served world may stand: its certificates are valid."""
+
+_LOOPBACK = ("127.0.0.1", "::1", "localhost")
+_PORT_MAX = 65535
+
+
+def serve(
+    file: Annotated[
+        str | None,
+        typer.Argument(metavar="FILE", help="A scenario (or FILE::row): serve the world of its given. Without it: "
+                       "the domain contoso.example with invented people."),
+    ] = None,
+    directory: Annotated[
+        bool, typer.Option("--directory", help="Serve the directory: LDAP with StartTLS, and LDAPS.")
+    ] = False,
+    users: Annotated[
+        int | None, typer.Option("--users", metavar="N", min=0, max=1_000_000, show_default=False,
+                                 help="How many people to invent, if there is no FILE. Default: 100.")
+    ] = None,
+    host: Annotated[str, typer.Option("--host", metavar="ADDRESS", help="Listen on this address.")] = "127.0.0.1",
+    ldap_port: Annotated[
+        int, typer.Option("--ldap-port", metavar="N", min=0, max=_PORT_MAX,
+                          help="LDAP port of the first controller; 0: any that is free.")
+    ] = LDAP_PORT,
+    ldaps_port: Annotated[
+        int, typer.Option("--ldaps-port", metavar="N", min=0, max=_PORT_MAX,
+                          help="LDAPS port of the first controller; 0: any that is free.")
+    ] = LDAPS_PORT,
+    ca: Annotated[
+        Path, typer.Option("--ca", metavar="FILE", help="Write the certificate that clients are to trust here.")
+    ] = Path("pwsync-ca.pem"),
+    at: Annotated[
+        str | None, typer.Option("--at", metavar="TIME", help="What time it is in the served world at first, such as "
+                                 "2017-01-13T00:00:00Z; it runs on from there. Default: the real time.")
+    ] = None,
+    seed: Seed = None,
+    require_signing: Annotated[
+        bool, typer.Option("--require-signing", help="Refuse simple binds without TLS, as a hardened domain does.")
+    ] = False,
+) -> None:  # fmt: skip
+    """Serve simulated services on real ports, for ldapsearch, ldap3 or a tool of your own.
+
+    So far that is the directory: every domain controller answers over LDAP, with StartTLS, and over LDAPS, as one of
+    Active Directory does. It prints where, as whom to bind with which password, and a command to try. Whatever clients
+    change lasts until Ctrl-C.
+
+    Passwords are set over TLS only, so clients must trust the certificate written to --ca. Each further controller
+    gets the next port numbers. The standard ones, 389 and 636, mostly need root: ask for them if you want them.
+
+    \b
+    Examples:
+      pwsync serve --directory
+      pwsync serve --directory --users 5000 --at 2017-01-13T09:00:00Z
+      pwsync serve --directory scenarios/incident/43-controllers-apart.yaml --ldap-port 389 --ldaps-port 636
+    """
+    if not directory:
+        refuse("say what to serve: only the directory can be served so far", "pwsync serve --directory")
+    if file is not None and users is not None:
+        refuse("--users does not go with a file", "a scenario has its own people; given.population adds invented ones")
+    start, seed_value = moment_of(at), seed_of(seed)
+    check_authority(ca)
+
+    from simulator.active_directory.port import PortUnavailable
+    from simulator.served import RunningClock, ServedDirectories
+
+    clock = RunningClock(start)
+    forests, invented = _forests(file, 100 if users is None else users, seed_value, clock)
+    served = ServedDirectories(
+        forests, host=host, ldap_port=ldap_port, ldaps_port=ldaps_port, require_signing=require_signing
+    )
+    signal.signal(signal.SIGTERM, lambda number, frame: served.timetable.stop())
+    try:
+        with served:
+            _write_authority(ca, served.authority.pem)
+            _tell(served, host, ca, clock, invented)
+            served.timetable.run()
+    except PortUnavailable as problem:
+        refuse(str(problem), "another program (or pwsync serve) may hold it: choose --ldap-port and --ldaps-port")
+    say("stopped")
+
+
+def moment_of(text: str | None) -> datetime | None:
+    """The time at which a served world stands at first."""
+    if text is None:
+        return None
+    hint = "write it with its zone, such as 2017-01-13T09:00:00Z"
+    try:
+        found = datetime.fromisoformat(text)
+    except ValueError:
+        refuse(f'--at "{text}" is not a time', hint)
+    if found.tzinfo is None or not re.match(r"\d{4}-\d\d-\d\dT", text, re.ASCII):
+        refuse(f'--at "{text}" is not a time with its zone', hint)
+    try:
+        found = found.astimezone(UTC)
+    except OverflowError:
+        refuse(f'--at "{text}" is not a time', hint)
+    if found.year not in YEARS:
+        refuse(f'--at "{text}": the certificates are valid from {YEARS.start} to {YEARS.stop}')
+    return found
+
+
+def check_authority(path: Path) -> None:
+    """Refuse to write a certificate over anything but one of ours."""
+    from simulator.certificates import is_ours
+
+    try:
+        before = path.read_bytes()
+    except FileNotFoundError:
+        return
+    except OSError as error:
+        refuse(f'can\'t write "{path}": {error.strerror}', "name another file with --ca")
+    if not is_ours(before):
+        refuse(f'"{path}" is there already, and pwsync did not write it', "name another file with --ca")
+
+
+def _write_authority(path: Path, pem: str) -> None:
+    try:
+        path.write_text(pem, encoding="ascii")
+    except OSError as error:
+        refuse(f'can\'t write "{path}": {error.strerror}', "name another file with --ca")
+
+
+def _forests(
+    file: str | None, users: int, seed: int | None, clock: RunningClock
+) -> tuple[list[Forest], Sequence[Invented]]:
+    from simulator.served import invented_forest, scenario_forests
+
+    if file is None:
+        forest, invented = invented_forest(users, 1 if seed is None else seed, clock)
+        return [forest], invented
+    if Path(file).is_dir():
+        refuse(f'"{file}" is a folder', "name one scenario file")
+    from simulator.suite import not_built
+
+    cases = read_suite([file]).cases
+    refuse_all(not_built(cases[:1]))
+    return scenario_forests(cases[0], seed, clock), ()
+
+
+def _tell(served: ServedDirectories, host: str, ca: Path, clock: RunningClock, invented: Sequence[Invented]) -> None:
+    """Print what there is and how to reach it. Passwords too: they are a simulator's."""
+    rows = [("controller", "LDAP", "LDAPS", "base DN")]
+    for port in served.ports:
+        domain = port.controller.domain
+        rows.append((f"{port.controller.name}.{domain.name}", str(port.ldap_port), str(port.ldaps_port), domain.dn))
+    widths = [max(len(row[column]) for row in rows) for column in range(4)]
+    for row in rows:
+        say("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
+    shown: set[str] = set()
+    for port in served.ports:
+        if port.controller.domain.name not in shown:
+            shown.add(port.controller.domain.name)
+            _tell_domain(port, host, ca)
+    if invented:
+        say(f"\nOne of {len(invented)} invented people: {invented[0].name}, password {invented[0].password}")
+    say(f"\nTrust {ca} (written now). In the served world it is {clock():%Y-%m-%d %H:%M:%S} UTC. Ctrl-C stops.")
+    if host not in _LOOPBACK:
+        complain(f"note: whoever reaches {host} can read these passwords' accounts and change everything")
+
+
+def _tell_domain(port: DirectoryPort, host: str, ca: Path) -> None:
+    domain = port.controller.domain
+    administrator = f"CN=Administrator,CN=Users,{domain.dn}"
+    reachable = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104 - asked for, if at all
+    address = f"[{reachable}]" if ":" in reachable else reachable
+    command: list[Any] = [
+        "ldapsearch", "-LLL", "-x", "-H", f"ldaps://{address}:{port.ldaps_port}", "-D", administrator,
+        "-w", domain.administrator_password, "-b", domain.dn, "-E", "pr=1000/noprompt", "(objectClass=user)",
+        "sAMAccountName",
+    ]  # fmt: skip
+    say(f"\n{domain.name}\n  administrator  {administrator}\n  password       {domain.administrator_password}")
+    say(f"  try            LDAPTLS_CACERT={shlex.quote(str(ca))} {shlex.join(command)}")
