@@ -14,6 +14,7 @@ from pwsync import tenant_link
 from pwsync.errors import NotConfigurable, NotSupported, Refused, RequiresObjectSync, StoreError
 from pwsync.event_log import EventTexts
 from pwsync.object_cycle import ObjectCycle
+from pwsync.object_log import Attempt
 from pwsync.password_cycle import PasswordCycle
 from pwsync.ports import AgentPorts
 from pwsync.process import Process, begin
@@ -197,6 +198,13 @@ class SyncAgent:
         """The outcome of the last attempt for a user's password; ``none`` if there was none."""
         state = self._state.passwords.get(source_anchor)
         return "none" if state is None else state.status
+
+    def object_log(self, source_anchor: str) -> Sequence[Attempt]:
+        """What became of each attempt of the last seven days with a user's password, oldest first.
+
+        See :func:`pwsync.object_log.as_text` and :func:`pwsync.object_log.as_json`.
+        """
+        return self._store.attempts(source_anchor, self._ports.clock())
 
     # --- idle time, for a simulation that skips it
 

@@ -22,7 +22,6 @@ from typing import Final, NamedTuple
 from pwsync.settings import Build, Connector
 
 PASSWORD_SOURCE: Final = "Directory Synchronization"  # noqa: S105 - the name of an event source
-OBJECT_SOURCE: Final = "ADSync"
 TEXT_MAX: Final = 31_000
 """Longest text of one event, in characters; Windows takes 31,839."""
 
@@ -319,7 +318,7 @@ def _part(identifier: int, time: datetime, lines: Sequence[str], batch: Sequence
 
 
 def _fitting(lines: str, trailer: str) -> str:
-    """Both together, the lines cut where one event can't hold them (that builds without splitting cut is unconfirmed)."""
+    """Both together, the lines cut where one event can't hold them (without splitting, that is unconfirmed)."""
     room = max(0, TEXT_MAX - len(trailer))
     return lines[:room] + trailer if len(lines) <= room else lines[: max(0, room - 4)] + "\n..." + trailer
 

@@ -185,7 +185,9 @@ class ObjectCycle:
 
     def _leave_out(self, state: PasswordState) -> None:
         self._retries.give_up([state])
+        changed = None if state.pending is None else state.pending.changed
         state.leave_out(SOURCE_NOT_PRESENT)
+        self._state.note_attempt(state, self._ports.clock(), changed)
         self._state.touch_password(state)
 
     def _gone(self, record: ObjectState) -> None:

@@ -228,6 +228,7 @@ class PasswordCycle:
         if out:
             self._retries.give_up([state])
             state.leave_out(SOURCE_NOT_PRESENT)
+            self._state.note_attempt(state, self._ports.clock(), None if user.stamp is None else user.stamp.changed)
             self._state.touch_password(state)
             self._collected = True
         return out
@@ -269,13 +270,16 @@ class PasswordCycle:
 
     def _leave_out(self, state: PasswordState, status: str) -> None:
         self._retries.give_up([state])
+        changed = None if state.pending is None else state.pending.changed
         state.leave_out(status)
+        self._state.note_attempt(state, self._ports.clock(), changed)
         self._state.touch_password(state)
         self._collected = True
 
     def _wait(self, state: PasswordState, status: str) -> None:
         if state.status != status:
             state.status = status
+            self._state.note_attempt(state, self._ports.clock())
             self._state.touch_password(state)
             self._collected = True
 
@@ -319,6 +323,7 @@ class PasswordCycle:
         self, users: Sequence[PasswordState], changes: Sequence[Change], results: Sequence[CredentialResult]
     ) -> None:
         errors: list[str | None] = []
+        now = self._ports.clock()
         waited = {state.anchor for state in users if state.status in RETRIED}
         for state, result in zip(users, results, strict=True):
             assert state.pending is not None  # noqa: S101 - nothing else runs between send and settle
@@ -332,6 +337,7 @@ class PasswordCycle:
                 state.status = UNKNOWN if result.result is None else ERROR
                 if result.result == _ANCHOR_UNKNOWN:
                     self._export_again(state)
+            self._state.note_attempt(state, now, sent[1])
             self._state.touch_password(state)
             errors.append(None if result.result == 0 else result.error or "")
         self._report(changes, errors, waited)
@@ -370,6 +376,7 @@ class PasswordCycle:
             state.status = status
             if attempted and state.pending is not None:
                 state.attempted = state.pending.sent
+            self._state.note_attempt(state, self._ports.clock())
             self._state.touch_password(state)
         self._ports.event_log(self._texts.batch_failed(self._ports.clock(), tenant_chain(error), changes))
         tell_refusal(self._process, error)

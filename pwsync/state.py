@@ -9,7 +9,9 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 
+from pwsync.object_log import Attempt
 from pwsync.stamp import Sent, Stamp
 
 
@@ -89,16 +91,17 @@ class PasswordState:
 
 
 class Touched:
-    """Names and anchors of what changed since the last commit, in the order in which it did."""
+    """Names and anchors of what changed since the last commit, in the order in which it did; attempts since then."""
 
     def __init__(self) -> None:
         self.settings: dict[str, None] = {}
         self.domains: dict[str, None] = {}
         self.objects: dict[str, None] = {}
         self.passwords: dict[str, None] = {}
+        self.attempts: list[Attempt] = []
 
     def __bool__(self) -> bool:
-        return bool(self.passwords or self.domains or self.objects or self.settings)
+        return bool(self.passwords or self.domains or self.objects or self.settings or self.attempts)
 
     def followed_by(self, later: Touched) -> Touched:
         """Both, this one's first."""
@@ -108,6 +111,7 @@ class Touched:
             both.domains.update(part.domains)
             both.objects.update(part.objects)
             both.passwords.update(part.passwords)
+            both.attempts += part.attempts
         return both
 
 
@@ -162,6 +166,12 @@ class State:
         self.outbound.pop(anchor, None)
         self.attributes.pop(anchor, None)
         self.touched.objects[anchor] = None
+
+    def note_attempt(self, state: PasswordState, time: datetime, changed: int | None = None) -> None:
+        """Keep what an attempt came to: the user's status. ``changed``: the change, if it does not wait any more."""
+        if changed is None and state.pending is not None:
+            changed = state.pending.changed
+        self.touched.attempts.append(Attempt(time, state.anchor, changed, state.status))
 
     def touch_password(self, state: PasswordState) -> None:
         anchor = state.anchor

@@ -10,14 +10,17 @@ import json
 import sqlite3
 import weakref
 from collections.abc import Iterable, Iterator
+from datetime import datetime
 from typing import Any
 
 from pwsync.errors import StoreError
+from pwsync.object_log import TABLE as _OBJECT_LOG
+from pwsync.object_log import Attempt, ObjectLog
 from pwsync.ports import StorePort
 from pwsync.stamp import Stamp
 from pwsync.state import DomainState, ObjectState, PasswordState, State, Touched
 
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 _WAY_OUT = "Move the file away and start again: the agent then synchronizes everything anew."
 
 _EIGHTEEN_VALUES = "(?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)"
@@ -65,6 +68,7 @@ class Store:
         try:
             self._prepare()
             self.state = self._load()
+            self._object_log = ObjectLog(self._connection)
         except (sqlite3.Error, ValueError, TypeError) as error:
             self.close()
             raise StoreError(f"The database {port.path} is damaged: {error}. {_WAY_OUT}") from error
@@ -113,6 +117,11 @@ class Store:
         found: dict[str, list[str]] = json.loads(text)
         return found
 
+    def attempts(self, anchor: str, now: datetime) -> list[Attempt]:
+        """A user's attempts of the last seven days, oldest first, those not committed yet included."""
+        waiting = [attempt for attempt in self.state.touched.attempts if attempt.anchor == anchor]
+        return self._object_log.read(anchor, now) + waiting
+
     def _prepare(self) -> None:
         connection = self._connection
         (version,) = connection.execute("PRAGMA user_version").fetchone()
@@ -126,9 +135,10 @@ class Store:
                 raise StoreError(f"The database {self._port.path} is not the agent's. Choose another path.")
             if ":memory:" not in self._port.path and "mode=memory" not in self._port.path:
                 connection.execute("PRAGMA journal_mode = WAL")
-            connection.executescript(f"BEGIN; {_SCHEMA} PRAGMA user_version = {SCHEMA_VERSION}; COMMIT;")
-        elif version == 1:
-            connection.executescript(f"BEGIN; {_FROM_1_TO_2} PRAGMA user_version = 2; COMMIT;")
+            connection.executescript(f"BEGIN; {_SCHEMA} {_OBJECT_LOG} PRAGMA user_version = {SCHEMA_VERSION}; COMMIT;")
+        elif version < SCHEMA_VERSION:
+            steps = "".join((_FROM_1_TO_2, _OBJECT_LOG)[version - 1 :])
+            connection.executescript(f"BEGIN; {steps} PRAGMA user_version = {SCHEMA_VERSION}; COMMIT;")
 
     def _load(self) -> State:
         state, invocations = State(), dict[bytes, bytes]()
@@ -167,6 +177,7 @@ class Store:
             [_domain_row(state.domains[name]) for name in written.domains],
         )
         self._write_objects(written.objects)
+        self._object_log.write(written.attempts)
         if gone := [(self._row(anchor),) for anchor in written.passwords if anchor not in state.passwords]:
             many("DELETE FROM passwords WHERE row = ?", gone)
         rows = list(self._password_rows(written.passwords))
