@@ -1,7 +1,8 @@
-"""The DirSync control ([MS-ADTS] 3.1.1.3.4.1.3): what has changed since a cookie. And the values of controls.
+"""The DirSync control ([MS-ADTS] 3.1.1.3.4.1.3): what has changed since a cookie.
 
 Entries come in order of their last change, with the attributes that changed; secrets and cleared attributes are named
-without values. objectGUID and instanceType always come along.
+without values. objectGUID and instanceType always come along. Who reads with the security of objects, or asks for
+public data only, is not told of secrets. Links come whole: their values have no metadata of their own here.
 """
 
 from __future__ import annotations
@@ -10,16 +11,17 @@ from typing import TYPE_CHECKING
 
 from simulator.active_directory import cookies, errors, schema, values
 from simulator.active_directory.filter import compiled
-from simulator.active_directory.requests import DIRSYNC, EXTENDED_DN, Control, Found, Search, Values, extended_dn
+from simulator.active_directory.requests import DIRSYNC, Found, Search, Values, extended_dn
 from simulator.active_directory.virtual import VIRTUAL
 
 if TYPE_CHECKING:
+    from simulator.active_directory.controls import Wishes
     from simulator.active_directory.cookies import Cookie
     from simulator.active_directory.replica import Entry
     from simulator.active_directory.schema import Attribute
     from simulator.active_directory.session import Session
 
-OBJECT_SECURITY = 0x1
+OBJECT_SECURITY, PUBLIC_DATA_ONLY = 0x1, 0x2000
 ENTRIES_MAX = 1000
 """Entries in one answer (unconfirmed: the product also counts bytes)."""
 
@@ -27,26 +29,26 @@ ALWAYS = ("objectguid", "instancetype")
 _MOVED = ("name",)
 
 
-def search(session: Session, base: Entry, request: Search, controls: dict[str, Control]) -> Found:
+def search(session: Session, base: Entry, request: Search, wishes: Wishes) -> Found:
     """A search with the DirSync control. Raises LdapError: 50 without the right or off a naming context's head, 12."""
-    flags, octets = sync_value(controls[DIRSYNC].value)
+    flags, octets = wishes.sync or (0, b"")
     user = session.require_bind()
-    controller = session.controller
-    if base is not controller.replica.root or request.scope != 2:
+    replica = base.replica
+    if base is not replica.root or request.scope != 2:
         raise errors.no_rights()
-    if not flags & OBJECT_SECURITY and "replicate-changes" not in controller.domain.rights_of(user):
+    if not flags & OBJECT_SECURITY and "replicate-changes" not in session.controller.domain.rights_of(user):
         raise errors.no_rights(0x2105)
     try:
-        cookie = cookies.resume(controller.replica, octets)
+        cookie = cookies.resume(replica, octets)
     except cookies.BadCookie:
         raise errors.wrong_extension(DIRSYNC) from None
-    option = extended_value(controls[EXTENDED_DN].value) if EXTENDED_DN in controls else None
-    test = compiled(request.filter, controller.replica)
-    reader = _Changes(request)
+    option = wishes.extended
+    test = compiled(request.filter, replica)
+    reader = _Changes(request, secrets=not flags & (OBJECT_SECURITY | PUBLIC_DATA_ONLY))
     found: list[tuple[str, Values]] = []
     last: Entry | None = None
-    for entry in cookies.changed_entries(controller.replica, cookie):
-        if entry is controller.replica.deleted_objects or not test(entry):
+    for entry in cookies.changed_entries(replica, cookie):
+        if entry is replica.deleted_objects or not test(entry):
             continue
         news = reader.read(entry, cookie)
         if news is None:
@@ -55,17 +57,18 @@ def search(session: Session, base: Entry, request: Search, controls: dict[str, C
             return Found(found, sync=(True, cookies.paused(cookie, last).pack()))
         found.append((entry.dn if option is None else extended_dn(entry, option), news))
         last = entry
-    return Found(found, sync=(False, cookies.finished(controller.replica, cookie).pack()))
+    return Found(found, sync=(False, cookies.finished(replica, cookie).pack()))
 
 
 class _Changes:
     """Reads what changed in an entry, as far as it was asked for."""
 
-    def __init__(self, request: Search) -> None:
+    def __init__(self, request: Search, *, secrets: bool) -> None:
+        self._secrets = secrets
         asked = [name.partition(";")[0].lower() for name in request.attributes]
         self._every = not asked or "*" in asked
         named = [schema.ATTRIBUTES[name] for name in asked if name in schema.ATTRIBUTES]
-        self._attributes = [each for each in named if not each.local and not each.constructed]
+        self._attributes = [each for each in named if self._is_replicated(each)]
         self._head = [schema.ATTRIBUTES[key] for key in ALWAYS]
 
     def read(self, entry: Entry, cookie: Cookie) -> Values | None:
@@ -97,60 +100,10 @@ class _Changes:
         stamp = entry.stamps.get(key)
         return stamp is not None and cookies.is_news(stamp, cookie)
 
-    @staticmethod
-    def _all(entry: Entry) -> list[Attribute]:
+    def _is_replicated(self, attribute: Attribute) -> bool:
+        return not attribute.local and not attribute.constructed and (self._secrets or not attribute.secret)
+
+    def _all(self, entry: Entry) -> list[Attribute]:
         keys = {**dict.fromkeys(VIRTUAL), **dict.fromkeys(entry.values), **dict.fromkeys(entry.stamps)}
         found = (schema.ATTRIBUTES[key] for key in keys)
-        return [each for each in found if not each.local and not each.constructed]
-
-
-# --- control values (BER: a SEQUENCE of INTEGERs and OCTET STRINGs) -----------------------------------------------
-
-
-def sync_value(octets: bytes) -> tuple[int, bytes]:
-    """Flags and cookie of a DirSync control. Raises LdapError 2."""
-    flags, _, cookie = _sequence(octets, 3)
-    return int.from_bytes(flags, "big", signed=True) & 0xFFFF_FFFF, cookie
-
-
-def paging_value(octets: bytes) -> tuple[int, bytes]:
-    """Page size and cookie of a simple paged results control (RFC 2696). Raises LdapError 2."""
-    size, cookie = _sequence(octets, 2)
-    return max(0, int.from_bytes(size, "big", signed=True)), cookie
-
-
-def extended_value(octets: bytes) -> int:
-    """Option of an extended DN control; without a value 0. Raises LdapError 2."""
-    return int.from_bytes(_sequence(octets, 1)[0], "big") if octets else 0
-
-
-def _sequence(octets: bytes, count: int) -> list[bytes]:
-    try:
-        if octets[0] != 0x30:
-            raise ValueError
-        body, end = _length(octets, 1)
-        if body + end != len(octets):
-            raise ValueError
-        parts, position = [], body
-        while position < len(octets):
-            start, size = _length(octets, position + 1)
-            if octets[position] not in (0x02, 0x04) or start + size > len(octets):
-                raise ValueError
-            parts.append(octets[start : start + size])
-            position = start + size
-        if len(parts) != count:
-            raise ValueError
-    except (IndexError, ValueError):
-        raise errors.LdapError(errors.PROTOCOL_ERROR, "00000057: LdapErr: a control's value can't be read") from None
-    return parts
-
-
-def _length(octets: bytes, at: int) -> tuple[int, int]:
-    """(where the content begins, its length) of the length octets at ``at``."""
-    first = octets[at]
-    if first < 0x80:
-        return at + 1, first
-    size = first & 0x7F
-    if not 0 < size <= 4:
-        raise ValueError
-    return at + 1 + size, int.from_bytes(octets[at + 1 : at + 1 + size], "big")
+        return [each for each in found if self._is_replicated(each)]

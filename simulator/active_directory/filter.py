@@ -1,22 +1,28 @@
-"""Search filters: what they mean for an entry ([MS-ADTS] 3.1.1.3.1.3), and which index finds the entries.
+"""Search filters: what they mean for an entry ([MS-ADTS] 3.1.1.3.1.3.1).
 
 A filter is True, False or, for attributes that the schema does not know or nobody may read, undefined (None); "not"
-leaves undefined undefined. An attribute that an entry lacks makes a condition False.
+leaves undefined undefined. An attribute that an entry lacks makes a condition False. Constructed attributes can't be
+searched by.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from functools import cache
 
-from simulator.active_directory import schema, values
-from simulator.active_directory.names import InvalidName, guid_bytes, parse_dn, sid_bytes
-from simulator.active_directory.replica import Entry, Replica, hidden, member_guids
-from simulator.active_directory.schema import Attribute, Scalar
+from simulator.active_directory import errors, schema, values
+from simulator.active_directory import schema_figures as figures
+from simulator.active_directory.errors import LdapError
+from simulator.active_directory.filter_values import assertion, entry_named, matched_text
+from simulator.active_directory.replica import Entry, Replica, member_guids
+from simulator.active_directory.schema import Attribute
 from simulator.active_directory.values import normal_dn
 
 BIT_AND, BIT_OR, IN_CHAIN = "1.2.840.113556.1.4.803", "1.2.840.113556.1.4.804", "1.2.840.113556.1.4.1941"
 DEPTH_MAX = 200
+"""How deep filters may be nested (the product's own limit is unconfirmed)."""
+
 Test = Callable[[Entry], "bool | None"]
 
 
@@ -60,9 +66,46 @@ Filter = And | Or | Not | Match
 EVERYTHING = Match("present", "objectClass")
 
 
+def limit_exceeded() -> LdapError:
+    """adminLimitExceeded."""
+    return LdapError(
+        errors.ADMIN_LIMIT_EXCEEDED,
+        "00002024: SvcErr: DSID-0314050E, problem 5008 (ADMIN_LIMIT_EXCEEDED), data 0\n\x00",
+    )
+
+
+def terms(node: Filter) -> int:
+    """How many conditions and connections a filter has. Raises LdapError 11 if it is nested too deep."""
+    count, level, depth = 0, [node], 0
+    while level:
+        depth += 1
+        if depth > DEPTH_MAX + 1:
+            raise limit_exceeded()
+        count += len(level)
+        level = [part for each in level for part in _parts(each)]
+    return count
+
+
+def _parts(node: Filter) -> tuple[Filter, ...]:
+    if isinstance(node, Match):
+        return ()
+    return (node.part,) if isinstance(node, Not) else node.parts
+
+
+def check_size(node: Filter) -> None:
+    """Refuse what is nested too deep. Raises LdapError 11."""
+    if not isinstance(node, Match):
+        terms(node)
+
+
 def never(entry: Entry) -> bool | None:
     """The undefined condition."""
     return None
+
+
+def always(entry: Entry) -> bool | None:
+    """The condition that holds for every entry."""
+    return True
 
 
 def compiled(node: Filter, replica: Replica) -> Test:
@@ -113,9 +156,17 @@ def _condition(node: Match, replica: Replica) -> Test:
     if node.name.lower() == "anr":
         return _anr(node)
     attribute = schema.attribute(node.name)
-    if attribute is None or attribute.secret or attribute.constructed:
+    if attribute is None or attribute.secret:
         return never
     key = attribute.key
+    if key == "ntsecuritydescriptor":
+        return always if node.kind == "present" else never
+    if attribute.constructed:
+        raise LdapError(
+            errors.INAPPROPRIATE_MATCHING,
+            f"0000216B: AtrErr: DSID-03140663, #1:\n\t0: 0000216B: DSID-03140663, problem 1003 "
+            f"(INAPPROPRIATE_MATCHING), data 0, Att ({attribute.name})\n\x00",
+        )
     if node.kind == "present":
         return lambda entry: entry.get(key) is not None
     if node.kind == "rule":
@@ -126,20 +177,24 @@ def _condition(node: Match, replica: Replica) -> Test:
         return _equality(node, attribute, replica)
     if node.kind in (">=", "<="):
         return _ordering(node, attribute)
-    return never  # "~=": the measured answer is no hits
+    # "~=": the measured answer is no hits; [MS-ADTS] 3.1.1.3.1.3.1 has it that it means the same as "=".
+    return never
 
 
 def _equality(node: Match, attribute: Attribute, replica: Replica) -> Test:
     key = attribute.key
     if key == "objectclass":
-        wanted_class = _text(node.value).casefold()
-        return lambda entry: wanted_class in entry.kind.lowered
+        return _class(matched_text(node.value).casefold())
     if key == "objectcategory":
-        return _category(_text(node.value), replica)
-    if key == "member":
-        member = _entry_named(_text(node.value), replica)
-        guid = b"" if member is None else member.guid
-        return lambda entry: guid in member_guids(entry)
+        return _category(matched_text(node.value), replica)
+    if key in ("member", "memberof"):
+        other = entry_named(matched_text(node.value), replica)
+        if other is None:
+            return lambda entry: False
+        guid, groups_of = other.guid, replica.groups_of
+        if key == "member":
+            return lambda entry: guid in member_guids(entry)
+        return lambda entry: guid in groups_of.get(entry.guid, ())
     value = assertion(attribute, node.value)
     if value is None:
         return never
@@ -156,34 +211,13 @@ def _equality(node: Match, attribute: Attribute, replica: Replica) -> Test:
     return test
 
 
-def assertion(attribute: Attribute, octets: bytes) -> Scalar | None:
-    """A filter's value in the attribute's type; None for what can't be one (the condition is undefined)."""
-    if attribute.key == "objectguid" and len(octets) != 16:
-        return _tried(lambda: guid_bytes(_text(octets)))
-    if attribute.key == "objectsid" and octets[:2].upper() == b"S-":
-        return _tried(lambda: sid_bytes(_text(octets)))
-    if attribute.syntax == schema.TIME:
-        return _time(_text(octets))
-    try:
-        return values.read(attribute, octets)
-    except values.InvalidValue:
-        return None
-
-
-def _tried(make: Callable[[], bytes]) -> bytes | None:
-    try:
-        return make()
-    except InvalidName:
-        return None
-
-
-def _time(text: str) -> str | None:
-    digits = text[:14]
-    return f"{digits}.0Z" if len(digits) == 14 and digits.isdigit() and text.endswith("Z") else None
-
-
-def _text(octets: bytes) -> str:
-    return octets.decode("utf-8", "replace")
+def _class(name: str) -> Test:
+    """``objectClass=``: of a class that the schema does not know nothing can be said."""
+    if name[:1].isdigit():
+        name = figures.name_of_oid(name)
+    if name not in schema.CLASSES and name not in figures.classes():
+        return never
+    return lambda entry: name in entry.kind.lowered
 
 
 def _category(text: str, replica: Replica) -> Test:
@@ -191,7 +225,8 @@ def _category(text: str, replica: Replica) -> Test:
     if "=" in text:
         wanted = normal_dn(text)
         return lambda entry: normal_dn(str(entry.get("objectcategory") or "")) == wanted
-    category = schema.CATEGORY_OF_NAME.get(text.casefold())
+    folded = text.casefold()
+    category = schema.CATEGORY_OF_NAME.get(folded) or figures.categories().get(folded)
     if category is None:
         return never
     return lambda entry: entry.kind.category == category and not entry.deleted
@@ -221,11 +256,18 @@ def _ordering(node: Match, attribute: Attribute) -> Test:
 
 
 def _substring(node: Match, attribute: Attribute) -> Test:
+    if attribute.syntax == schema.OCTETS:
+        return _octets_substring(node, attribute)
     if attribute.syntax not in (schema.TEXT, schema.OID):
         return never  # names and numbers have no substrings in AD
-    pieces = [_text(piece).casefold() for piece in node.pieces]
+    pieces = [matched_text(piece).casefold() for piece in node.pieces]
     key = attribute.key
     return lambda entry: any(_contains(str(each).casefold(), pieces) for each in entry.all(key))
+
+
+def _octets_substring(node: Match, attribute: Attribute) -> Test:
+    key, pieces = attribute.key, [piece.decode("latin-1") for piece in node.pieces]  # a letter for each octet
+    return lambda entry: any(_contains(values.octets(each).decode("latin-1"), pieces) for each in entry.all(key))
 
 
 def _contains(text: str, pieces: Sequence[str]) -> bool:
@@ -265,154 +307,68 @@ def _rule(node: Match, attribute: Attribute, replica: Replica) -> Test:
 
 def _chain(node: Match, attribute: Attribute, replica: Replica) -> Test:
     """``memberOf`` and ``member`` through nested groups, ``manager`` up the line."""
-    goal = _entry_named(_text(node.value), replica)
-    if goal is None or attribute.key not in ("memberof", "member", "manager"):
-        return never if attribute.syntax != schema.NAME else lambda entry: False
-    target = goal.guid
-
-    def step(entry: Entry) -> Iterable[bytes]:
-        if attribute.key == "memberof":
-            return replica.groups_of.get(entry.guid, ())
-        if attribute.key == "member":
-            return member_guids(entry)
-        above = _entry_named(entry.text("manager"), replica)
-        return () if above is None else (above.guid,)
-
-    def test(entry: Entry) -> bool:
-        seen: set[bytes] = set()
-        waiting = list(step(entry))
-        while waiting:
-            guid = waiting.pop()
-            if guid == target:
-                return True
-            if guid not in seen:
-                seen.add(guid)
-                waiting.extend(step(replica.by_guid[guid]))
-        return False
-
-    return test
+    goal = entry_named(matched_text(node.value), replica)
+    if attribute.syntax != schema.NAME:
+        return never
+    if goal is None:
+        return lambda entry: False
+    if attribute.key == "memberof":
+        within = _reachable(goal, lambda guid: member_guids(replica.by_guid[guid]))
+        return lambda entry: entry.guid in within
+    if attribute.key == "member":
+        holding = _reachable(goal, lambda guid: replica.groups_of.get(guid, ()))
+        return lambda entry: entry.guid in holding
+    return _chain_of_names(goal, attribute.key, replica)
 
 
-def _entry_named(dn: str, replica: Replica) -> Entry | None:
-    try:
-        return replica.resolve(parse_dn(dn)) if dn else None
-    except InvalidName:
-        return None
+def _reachable(start: Entry, step: Callable[[bytes], Iterable[bytes]]) -> set[bytes]:
+    """What lies any number of steps from an entry, itself only if they lead back to it."""
+    found: set[bytes] = set()
+    waiting = list(step(start.guid))
+    while waiting:
+        guid = waiting.pop()
+        if guid not in found:
+            found.add(guid)
+            waiting.extend(step(guid))
+    return found
 
 
-_ANR = (
-    "displayname",
-    "givenname",
-    "sn",
-    "samaccountname",
-    "name",
-    "mail",
-    "proxyaddresses",
-    "physicaldeliveryofficename",
-)
+def _chain_of_names(goal: Entry, key: str, replica: Replica) -> Test:
+    """Steps from entry to entry by an attribute that holds names."""
+
+    def step(guid: bytes) -> list[bytes]:
+        named = (entry_named(str(each), replica) for each in replica.by_guid[guid].all(key))
+        return [each.guid for each in named if each is not None]
+
+    return lambda entry: goal.guid in _reachable(entry, step)
+
+
+@cache
+def _naming() -> tuple[str, ...]:
+    """The attributes of ambiguous name resolution; with Exchange's schema ``mail`` is one of them."""
+    found = [key for key, each in figures.attributes().items() if each.search_flags & figures.AMBIGUOUS_NAMES]
+    return tuple(dict.fromkeys((*found, "mail", "mailnickname")))
 
 
 def _anr(node: Match) -> Test:
-    """Ambiguous name resolution ([MS-ADTS] 3.1.1.3.1.3.3): a prefix of any naming attribute, or first and last name."""
-    wanted = _text(node.value).casefold().strip()
+    """Ambiguous name resolution ([MS-ADTS] 3.1.1.3.1.3.3): a prefix of any naming attribute, or first and last name.
+
+    ``==`` wants the whole value.
+    """
+    wanted = matched_text(node.value).casefold().strip()
+    whole, wanted = wanted.startswith("="), wanted.removeprefix("=")
     first, _, last = wanted.partition(" ")
+    keys, last = _naming(), last.strip()
+
+    def fits(text: str, start: str) -> bool:
+        return text == start if whole else text.startswith(start)
 
     def test(entry: Entry) -> bool:
-        if any(str(each).casefold().startswith(wanted) for key in _ANR for each in entry.all(key)):
+        if any(fits(str(each).casefold(), wanted) for key in keys for each in entry.all(key)):
             return True
         if not last:
             return False
         given, family = entry.text("givenname").casefold(), entry.text("sn").casefold()
-        return (given.startswith(first) and family.startswith(last.strip())) or (
-            given.startswith(last.strip()) and family.startswith(first)
-        )
+        return (fits(given, first) and fits(family, last)) or (fits(given, last) and fits(family, first))
 
     return test if wanted and node.kind in ("=", "~=") else never
-
-
-# --- indexes ------------------------------------------------------------------------------------------------------
-
-
-def candidates(node: Filter, replica: Replica) -> list[Entry] | None:
-    """Every entry that can match, by an index; None if only a walk of the tree finds them."""
-    if isinstance(node, And):
-        found = [each for each in (candidates(part, replica) for part in node.parts) if each is not None]
-        return min(found, key=len) if found else None
-    if isinstance(node, Or):
-        return _union(node, replica)
-    if not isinstance(node, Match):
-        return None
-    return _by_index(node, replica)
-
-
-def _union(node: Or, replica: Replica) -> list[Entry] | None:
-    union: dict[bytes, Entry] = {}
-    for part in node.parts:
-        some = candidates(part, replica)
-        if some is None:
-            return None
-        union |= {entry.guid: entry for entry in some}
-    return sorted(union.values(), key=lambda entry: entry.usn)
-
-
-def _by_index(node: Match, replica: Replica) -> list[Entry] | None:
-    key = node.name.lower()
-    if node.kind == ">=" and key == "usnchanged":
-        text = _text(node.value)
-        return list(replica.log.since(int(text) - 1)) if text.isascii() and text.isdigit() and len(text) < 19 else None
-    if node.kind != "=":
-        return None
-    if key == "samaccountname":
-        return _by_name(_text(node.value).casefold(), replica)
-    if key == "userprincipalname":
-        return _one(replica.by_upn.get(_text(node.value).casefold()))
-    if key == "distinguishedname":
-        return _one(_entry_named(_text(node.value), replica))
-    if key == "objectguid":
-        value = assertion(schema.ATTRIBUTES[key], node.value)
-        return _one(replica.by_guid.get(value)) if isinstance(value, bytes) else []
-    if key == "objectsid":
-        sid = assertion(schema.ATTRIBUTES[key], node.value)
-        return _by_sid(sid, replica) if isinstance(sid, bytes) else []
-    return None
-
-
-def _by_name(name: str, replica: Replica) -> list[Entry]:
-    """The account of that name, and tombstones, which keep their names outside of the index."""
-    gone = (replica.deleted_objects.children or {}).values()
-    dead = [entry for entry in gone if entry.text("samaccountname").casefold() == name]
-    return _one(replica.by_name.get(name)) + dead
-
-
-def _by_sid(sid: bytes, replica: Replica) -> list[Entry]:
-    if sid == replica.domain_sid:
-        return [replica.root]
-    return _one(replica.by_rid.get(int.from_bytes(sid[-4:], "little")))
-
-
-def _one(entry: Entry | None) -> list[Entry]:
-    return [] if entry is None else [entry]
-
-
-def select(node: Filter, replica: Replica, base: Entry, scope: int, *, deleted: bool) -> Iterable[Entry]:
-    """Entries of a search in a stable order: of USN where the log was used, of creation otherwise.
-
-    scope: 0 the base alone, 1 what lies directly below it, 2 the base and everything below.
-    """
-    test = compiled(node, replica)
-    found: Iterable[Entry]
-    if scope == 0:
-        found = [base]
-    else:
-        some = candidates(node, replica)
-        if some is not None:
-            found = [entry for entry in some if _in_scope(entry, base, scope)]
-        elif scope == 1:
-            found = list((base.children or {}).values())
-        else:
-            found = replica.walk(base, deleted=deleted)
-    return [entry for entry in found if (deleted or not hidden(entry)) and test(entry)]
-
-
-def _in_scope(entry: Entry, base: Entry, scope: int) -> bool:
-    return entry.parent is base if scope == 1 else entry.lies_below(base)

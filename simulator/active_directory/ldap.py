@@ -104,19 +104,20 @@ class DirectoryStrategy(MockSyncStrategy):  # type: ignore[misc] # ldap3 has no 
             wanted = messages.read_filter(request["filter"])
             found = self.session.search(messages.read_search(request, messages.read_controls(controls), wanted))
         except LdapError as problem:
-            return [], _result(problem.code, problem.text, "searchResDone", problem.matched)
+            return [], _failed(problem, "searchResDone")
         result = _result(found.code, found.text, "searchResDone")
         answered = messages.response_controls(found)
         if answered:
             result["controls"] = dict(BaseStrategy.decode_control(control) for control in answered)
-        return [_entry(dn, values) for dn, values in found.entries], result
+        entries = [_entry(dn, values) for dn, values in found.entries]
+        return [*entries, *({"uri": urls, "type": "searchResRef"} for urls in found.references)], result
 
     def _perform(self, operation: str, kind: str, answer: str, request: Any, controls: Any) -> dict[str, Any]:
         self._check_reachable(operation)
         try:
             code = messages.perform(self.session, kind, request, messages.read_controls(controls))
         except LdapError as problem:
-            return _single(_result(problem.code, problem.text, answer, problem.matched))
+            return _single(_failed(problem, answer))
         return _single(_result(code, "", answer))
 
 
@@ -176,6 +177,11 @@ def _result(code: int, text: str, answer: str, matched: str = "") -> dict[str, A
         "referrals": None,
         "type": answer,
     }
+
+
+def _failed(problem: LdapError, answer: str) -> dict[str, Any]:
+    referrals = list(problem.referrals) or None
+    return _result(problem.code, problem.text, answer, problem.matched) | {"referrals": referrals}
 
 
 def _single(result: dict[str, Any]) -> dict[str, Any]:

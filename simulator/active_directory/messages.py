@@ -341,4 +341,10 @@ def response_controls(found: Found) -> list[Any]:
         value = DirSyncControlResponseValue()
         value["MoreResults"], value["unused"], value["CookieServer"] = int(found.sync[0]), 0, found.sync[1]
         controls.append(build_control(DIRSYNC, True, value))
+    for each in found.controls:
+        control = rfc4511.Control()
+        control["controlType"] = rfc4511.LDAPOID(each.oid)
+        control["criticality"] = rfc4511.Criticality(each.critical)
+        control["controlValue"] = rfc4511.ControlValue(each.value)
+        controls.append(control)
     return controls

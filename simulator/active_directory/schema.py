@@ -10,6 +10,7 @@ import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from simulator.active_directory import schema_figures as figures
 from simulator.active_directory.times import NEVER
 
 Scalar = str | int | bytes
@@ -92,13 +93,37 @@ whenCreated time S; wWWHomePage text; x500uniqueIdentifier octets m
 """
 
 
+# What describes other objects, configuration and schema among them.
+_MORE_ATTRIBUTES = """
+adminDisplayName text; allowedAttributes oid mCS; allowedAttributesEffective oid mCS; allowedChildClasses oid mCS;
+allowedChildClassesEffective oid mCS; altSecurityIdentities text m; assistant dn; attributeID oid S; attributeSyntax
+oid S; attributeTypes text mCS; auxiliaryClass oid m; createTimeStamp time CS; defaultObjectCategory dn;
+defaultSecurityDescriptor text; dITContentRules text mCS; dMDLocation dn S; dnsRoot text m; dSHeuristics text;
+extendedAttributeInfo text mCS; extendedClassInfo text mCS; fromEntry boolean mCS; governsID oid S; hasMasterNCs dn
+mS; invocationId octets S; isMemberOfPartialAttributeSet boolean; isSingleValued boolean S; lDAPDisplayName text;
+linkID integer S; mayContain oid m; modifyTimeStamp time CS; ms-DS-MachineAccountQuota integer;
+msDS-DeletedObjectLifetime integer; msDS-HasDomainNCs dn mS; msDS-hasMasterNCs dn mS; msDS-KeyVersionNumber integer
+CS; msDS-Other-Settings text m; msDS-ReplAttributeMetaData text mCS; msDS-SupportedEncryptionTypes integer;
+mustContain oid m; nCName dn S; nETBIOSName text; nTMixedDomain integer; objectClassCategory integer S; objectClasses
+text mCS; objectVersion integer; oMSyntax integer S; operatingSystemServicePack text; operatingSystemVersion text;
+options integer; possSuperiors oid m; primaryGroupToken integer CS; rangeLower integer; rangeUpper integer; rDNAttID
+oid S; replPropertyMetaData octets SL; rIDManagerReference dn S; rootTrust dn m; schemaFlagsEx integer S; schemaIDGUID
+octets S; sDRightsEffective integer CS; searchFlags integer; serverReference dn; showInAddressBook dn m; sIDHistory
+octets m; sPNMappings text m; structuralObjectClass oid mCS; subClassOf oid S; subSchemaSubEntry dn mCS;
+systemAuxiliaryClass oid mS; systemFlags integer S; systemMayContain oid mS; systemMustContain oid mS; systemOnly
+boolean S; systemPossSuperiors oid mS; tokenGroupsGlobalAndUniversal octets mCS; tokenGroupsNoGCAcceptable octets mCS;
+tombstoneLifetime integer; trustParent dn; rightsGuid text; validAccesses integer; appliesTo text m;
+lDAPAdminLimits text m; userParameters text
+"""
+
+
 LINKS = frozenset(("member", "msds-psoappliesto"))
 """Attributes kept as objectGUIDs, so that they follow renames and lose what is deleted."""
 
 
 def _read_attributes() -> dict[str, Attribute]:
     found: dict[str, Attribute] = {}
-    rows = [row.split() for row in _ATTRIBUTES.replace("\n", " ").split(";")]
+    rows = [row.split() for row in f"{_ATTRIBUTES};{_MORE_ATTRIBUTES}".replace("\n", " ").split(";")]
     rows += [[f"extensionAttribute{number}", TEXT] for number in range(1, 16)]
     rows += [[f"msDS-cloudExtensionAttribute{number}", TEXT] for number in range(2, 21)]
     for name, syntax, *rest in rows:
@@ -126,9 +151,14 @@ PASSWORD_ATTRIBUTES = frozenset(
 
 
 def attribute(name: str) -> Attribute | None:
-    """The attribute of that name, whatever its case, or None; options (``;binary``) are ignored."""
+    """The attribute of that name, whatever its case, or of that OID; None. Options (``;binary``) are ignored."""
     found = ATTRIBUTES.get(name)
-    return found if found is not None else ATTRIBUTES.get(name.partition(";")[0].lower())
+    if found is not None:
+        return found
+    key = name.partition(";")[0].lower()
+    if key.startswith("oid.") or key[:1].isdigit():
+        return ATTRIBUTES.get(figures.name_of_oid(key.removeprefix("oid.")))
+    return ATTRIBUTES.get(key)
 
 
 _PERSON = {

@@ -17,7 +17,7 @@ NORMAL_USER, WORKSTATION, GROUP = 0x3000_0000, 0x3000_0001, 0x1000_0000
 
 def _sid(entry: Entry) -> Value | None:
     if entry.parent is None:
-        return entry.replica.domain_sid
+        return entry.replica.domain_sid or None  # heads of other contexts have none
     return object_sid(entry) if entry.rid else None
 
 
@@ -72,7 +72,7 @@ def _linked(key: str) -> Callable[[Entry], Value | None]:
 
 
 def _named(kind: str) -> Callable[[Entry], Value | None]:
-    return lambda entry: entry.rdn if entry.kind.rdn == kind and entry.parent is not None else None
+    return lambda entry: _name(entry) if entry.kind.rdn == kind else None
 
 
 def _packed(values: list[str]) -> Value | None:
@@ -87,12 +87,37 @@ def _parent_guid(entry: Entry) -> Value | None:
     return entry.parent.guid if entry.parent is not None else None
 
 
+WELL_KNOWN = {
+    "A9D1CA15768811D1ADED00C04FD8D5CD": "cn=users",
+    "AA312825768811D1ADED00C04FD8D5CD": "cn=computers",
+    "A361B2FFFFD211D1AA4B00C04FD7D83A": "ou=domain controllers",
+    "AB1D30F3768811D1ADED00C04FD8D5CD": "cn=system",
+    "AB8153B7768811D1ADED00C04FD8D5CD": "cn=lostandfound",
+    "18E2EA80684F11D2B9AA00C04F79F805": "cn=deleted objects",
+}
+"""Containers of a naming context by the identifier that stands for them wherever they are ([MS-ADTS] 6.1.1.4)."""
+
+
+def well_known(entry: Entry) -> dict[str, Entry]:
+    """The well-known containers below the head of a context, by identifier; none below anything else."""
+    if entry.parent is not None:
+        return {}
+    children = entry.children or {}
+    return {identifier: children[key] for identifier, key in WELL_KNOWN.items() if key in children}
+
+
+def _well_known_texts(entry: Entry) -> Value | None:
+    if entry.parent is not None:
+        return None
+    return _packed([f"B:32:{identifier}:{each.dn}" for identifier, each in well_known(entry).items()])
+
+
 VIRTUAL: dict[str, Callable[[Entry], Value | None]] = {
     "distinguishedname": lambda entry: entry.dn,
     "name": _name,
     "cn": _named("CN"),
     "ou": _named("OU"),
-    "dc": lambda entry: _name(entry) if entry.kind.rdn == "DC" else None,
+    "dc": _named("DC"),
     "objectguid": lambda entry: entry.guid,
     "objectsid": _sid,
     "objectclass": lambda entry: entry.kind.chain,
@@ -109,5 +134,6 @@ VIRTUAL: dict[str, Callable[[Entry], Value | None]] = {
     "member": _linked("member"),
     "msds-psoappliesto": _linked("msds-psoappliesto"),
     "parentguid": _parent_guid,
+    "wellknownobjects": _well_known_texts,
 }
 """By schema key; more are added by the module that can compute them."""
