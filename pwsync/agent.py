@@ -11,13 +11,15 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from pwsync import tenant_link
+from pwsync.diagnose import Examination
+from pwsync.diagnosis import Diagnosis
 from pwsync.errors import NotConfigurable, NotSupported, Refused, RequiresObjectSync, StoreError
 from pwsync.event_log import EventTexts
 from pwsync.object_cycle import ObjectCycle
 from pwsync.object_log import Attempt
 from pwsync.password_cycle import PasswordCycle
 from pwsync.ports import AgentPorts
-from pwsync.process import Process, begin
+from pwsync.process import Process, begin, prepared
 from pwsync.schedule import Grid
 from pwsync.settings import PASSWORD_INTERVAL, Scope
 from pwsync.state import DomainState
@@ -43,6 +45,7 @@ class SyncAgent:
             ports.event_log(self._texts.manager_not_started(ports.clock(), str(error)))
             raise
         self._state = self._store.state
+        self._connect = connect
         self._link = TenantLink(ports, self._state, connect)
         self._password_grid = Grid(PASSWORD_INTERVAL)
         self._object_grid = Grid(ports.settings.object_interval)
@@ -120,9 +123,12 @@ class SyncAgent:
         """Refused: no subset of users can be chosen."""
         raise NotSupported("A subset of users can't be chosen for password synchronization.")
 
-    def diagnose(self, source_anchor: str | None = None) -> Sequence[str]:
-        """Refused by this build."""
-        raise NotSupported("This build has no diagnosis.")
+    def diagnose(self, source_anchor: str | None = None) -> Diagnosis:
+        """Find out why passwords do not arrive, on the whole or for one user. It asks around, and changes nothing."""
+        passwords = self._passwords
+        process = self._process or prepared(self._ports, self._store, self._link)[0]
+        heard = (lambda connector: None) if passwords is None else passwords.heard
+        return Examination(process, self._connect, heard).run(source_anchor)
 
     # --- the service
 

@@ -7,9 +7,11 @@ Deleted objects come as tombstones. Values are text, and base64 for those that a
 from __future__ import annotations
 
 from base64 import b64encode
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Final
+from uuid import UUID
 
 import ldap3
 from ldap3.core.exceptions import LDAPException
@@ -86,18 +88,39 @@ def read_changes(
     ``password`` is the connector account's as the agent knows it; it takes the place of the connection's own. Raises
     DirectoryError, which names the LDAP result where there is one.
     """
+    with _bound(connect, password) as connection:
+        return _dir_sync(connection, naming_context(domain), attributes, cookie)
+
+
+def try_bind(connect: Callable[[], ldap3.Connection], password: str) -> None:
+    """Connect, bind and unbind. Raises DirectoryError, with ``credentials`` where account or password is wrong."""
+    with _bound(connect, password):
+        pass
+
+
+def read_object(
+    connect: Callable[[], ldap3.Connection], password: str, guid: UUID, attributes: Sequence[str]
+) -> Entry | None:
+    """One object as it is now; None if there is none. Raises DirectoryError."""
+    with _bound(connect, password) as connection:
+        connection.search(f"<GUID={guid}>", "(objectClass=*)", ldap3.BASE, attributes=list(attributes))
+        found = list(_entries(connection.response or ()))
+    return found[0] if found else None
+
+
+@contextmanager
+def _bound(connect: Callable[[], ldap3.Connection], password: str) -> Iterator[ldap3.Connection]:
     try:
         connection = connect()
         try:
             _bind(connection, password)
-            found = _dir_sync(connection, naming_context(domain), attributes, cookie)
+            yield connection
         except (DirectoryError, LDAPException, OSError):  # not for a process that dies: it says no goodbye
             connection.unbind()
             raise
         connection.unbind()
     except (LDAPException, OSError) as error:
         raise DirectoryError(str(error) or type(error).__name__) from error
-    return found
 
 
 def _bind(connection: ldap3.Connection, password: str) -> None:

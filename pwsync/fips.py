@@ -13,9 +13,8 @@ from datetime import datetime
 from typing import Final, Protocol
 
 from pwsync import service_config
-from pwsync.engine_events import OBJECT_SOURCE
 from pwsync.errors import FipsError
-from pwsync.event_log import PASSWORD_SOURCE, Event, EventTexts
+from pwsync.event_log import OBJECT_SOURCE, PASSWORD_SOURCE, Event, EventTexts
 from pwsync.ports import ServerPort
 from pwsync.replication.envelope import Digest
 from pwsync.settings import Build

@@ -28,11 +28,16 @@ class Heartbeat:
     def __init__(self, process: Process) -> None:
         self._process = process
         self._clock = process.ports.clock
-        self._last = self._clock()
+        self._last = self._taken = self._clock()
+        self._answered: dict[str, datetime] = {}
 
     def contact(self) -> None:
         """The tenant has taken a batch: a ping is not needed for a while."""
-        self._last = self._clock()
+        self._last = self._taken = self._clock()
+
+    def heard(self, connector: str) -> datetime:
+        """When the tenant last took a ping of the connector (GUID), or any batch; the service's start if never."""
+        return max(self._taken, self._answered.get(connector, self._taken))
 
     @property
     def next(self) -> datetime:
@@ -65,4 +70,5 @@ class Heartbeat:
             if error.retry_after is not None:
                 self._process.store.commit()
         else:
+            self._answered[connector] = self._clock()
             log(texts.ping_end(self._clock(), connector))

@@ -100,6 +100,10 @@ class PasswordCycle:
         if ready and self._process.may_send:
             self._heartbeat.beat(dict.fromkeys(connector.identifier for connector in ready), calls)
 
+    def heard(self, connector: str) -> datetime:
+        """When the tenant last took a ping of the connector (GUID), or a batch; the service's start if never."""
+        return self._heartbeat.heard(connector)
+
     @property
     def next_beat(self) -> datetime:
         """When the next heartbeat is due if nothing is sent before."""

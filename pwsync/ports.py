@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     import ldap3
     import requests
 
+    from pwsync.diagnosis import Diagnosis
     from pwsync.event_log import Event
     from pwsync.fips import Crypto
     from pwsync.settings import Settings
@@ -157,7 +158,12 @@ class Agent(Protocol):
 
     def select_users(self, users: Sequence[str]) -> None: ...
 
-    def diagnose(self, source_anchor: str | None = None) -> Sequence[str]: ...
+    def diagnose(self, source_anchor: str | None = None) -> Diagnosis | Sequence[str]:
+        """Why passwords do not arrive, on the whole or for one user: a Diagnosis, or what it finds alone.
+
+        The words are those of the scenario format's ``agent.diagnosis``. It may ask tenant and domains, by ways and
+        generators of its own, and changes nothing.
+        """
 
 
 AgentFactory = Callable[[AgentPorts], Agent]

@@ -46,11 +46,17 @@ def begin(ports: AgentPorts, store: Store, link: TenantLink) -> Process:
     """A new process. Hashes that an earlier one still held in memory are gone."""
     for state in store.state.waiting.values():
         state.nt = None
+    process, problem = prepared(ports, store, link)
+    if problem:
+        ports.event_log(fips.config_unusable(ports.clock(), ports.settings.build, problem))
+    return process
+
+
+def prepared(ports: AgentPorts, store: Store, link: TenantLink) -> tuple[Process, str]:
+    """What a process would be that starts now, and what is wrong with its configuration file; nothing changes."""
     settings = ports.settings
     crypto, problem = fips.crypto_of(ports.server)
-    if problem:
-        ports.event_log(fips.config_unusable(ports.clock(), settings.build, problem))
-    return Process(
+    process = Process(
         ports,
         store,
         link,
@@ -60,6 +66,7 @@ def begin(ports: AgentPorts, store: Store, link: TenantLink) -> Process:
          for connector in settings.connectors},
         crypto,
     )  # fmt: skip
+    return process, problem
 
 
 def controller(connector: Connector, preferred: tuple[str, ...]) -> str:

@@ -15,6 +15,9 @@ from pwsync.tenant.messages import CompanyConfiguration, CredentialItem, Credent
 T = TypeVar("T")
 _RETRY_AFTER = "retry-after"
 
+PASSWORD_HASH_SYNC = 1
+"""The bit of the tenant's features that switches password synchronization on."""
+
 FORCE_PASSWORD_CHANGE = 16384
 """The bit of the tenant's features that lets must-change passwords be synchronized."""
 

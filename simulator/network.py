@@ -74,10 +74,17 @@ class ArmedFault:
     def takes(self, offset: timedelta) -> bool:
         """Count one more fitting attempt and say whether the rule takes it."""
         self.matched += 1
+        return self._takes(self.matched, offset)
+
+    def would_take(self, offset: timedelta) -> bool:
+        """Whether the rule would take one more fitting attempt; it is not counted."""
+        return self._takes(self.matched + 1, offset)
+
+    def _takes(self, number: int, offset: timedelta) -> bool:
         rule = self.rule
-        if rule.call is not None and self.matched != rule.call:
+        if rule.call is not None and number != rule.call:
             return False
-        if rule.times is not None and self.matched > rule.times:
+        if rule.times is not None and number > rule.times:
             return False
         if rule.between is not None:
             first, last = rule.between
@@ -136,6 +143,7 @@ class Network:
         self.down: set[str] = set()
         self.watchers: list[Callable[[Attempt], None]] = []
         self.counting = False
+        self.observed = False
 
     def begin(self) -> None:
         """Count, record and break from now on; what came before is forgotten."""
@@ -156,6 +164,18 @@ class Network:
             yield
         finally:
             self.counting = counting
+
+    @contextmanager
+    def observing(self) -> Iterator[None]:
+        """Calls in this block take no time and are neither counted nor traced.
+
+        They find links and faults as an attempt would that is made now, and use no fault up; a crash does not happen.
+        """
+        before, self.observed = self.observed, True
+        try:
+            yield
+        finally:
+            self.observed = before
 
     def unfired(self) -> list[ArmedFault]:
         """Rules that took no attempt."""
@@ -187,6 +207,8 @@ class Network:
         attempt = Attempt(len(self.attempts) + 1, on, self._clock(), domain, controller, users, content=content)
         if not self.counting:
             return wire.perform({})
+        if self.observed:
+            return self._observe(attempt, wire)
         self.attempts.append(attempt)
         fault, item_results, delay = self._match(attempt)
         if item_results:
@@ -207,6 +229,15 @@ class Network:
             outcome = REDIRECTED if trouble[0] == REDIRECTED else FAILED
             self._close(attempt, outcome, trouble[0], fault)
         return answer
+
+    def _observe(self, attempt: Attempt, wire: Wire[T]) -> T:
+        self._check_link(attempt, wire)
+        offset = self._trace.offset()
+        rules = (fault.rule for fault in self.faults if fault.fits(attempt) and fault.would_take(offset))
+        rule = next((rule for rule in rules if rule.result is None), None)
+        if rule is None or rule.crash is not None or rule.duplicate:
+            return wire.perform({})
+        return self._deliver_badly(attempt, wire, rule, {})
 
     def _match(self, attempt: Attempt) -> tuple[ArmedFault | None, dict[str, int], timedelta]:
         """The first rule that takes the attempt, item results by user, and the delay that comes with them.

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from random import Random
 from uuid import UUID
 
@@ -19,6 +21,18 @@ class Randomness:
         if found is None:
             found = self._children[name] = Random(f"{self.seed}/{name}")  # noqa: S311 - a simulation must repeat
         return found
+
+    @contextmanager
+    def kept(self) -> Iterator[None]:
+        """What is drawn in this block moves no generator."""
+        before = {name: child.getstate() for name, child in self._children.items()}
+        try:
+            yield
+        finally:
+            for name in self._children.keys() - before.keys():
+                del self._children[name]
+            for name, state in before.items():
+                self._children[name].setstate(state)
 
     def uuid(self, name: str) -> UUID:
         """The next version 4 UUID of the stream ``name``."""

@@ -267,16 +267,18 @@ class World:
     def _directory(self, settings: Settings, domain: str, controller: str) -> DirectoryConnection:
         connector = next(each for each in settings.connectors if each.domain == domain)
         home = self.domain(domain)
-        return connect(
+        connection = connect(
             home.controller(controller),
             f"{home.netbios}\\{connector.account}",
             connector.password,
             intercept=DirectoryWire(self, domain, controller),
         )
+        connection.strategy.session.observed = self.network.observed
+        return connection
 
     def _replication(self, domain: str, controller: str) -> ReplicationChannel:
         home = self.domain(domain).controller(controller)
-        return ReplicationWire(self, home, ReplicationServer(home), domain)
+        return ReplicationWire(self, home, ReplicationServer(home, observed=self.network.observed), domain)
 
     def _commit(self, perform: Callable[[], None]) -> None:
         wire: Wire[None] = Wire(perform=lambda results: perform(), broken=self.store.broken)
@@ -310,7 +312,7 @@ class World:
 
     def record_request(self, on: str, body: bytes) -> None:
         """Keep what the agent sends to the tenant, for the check that no secret leaks."""
-        if self._counting and on != "cloud.token":
+        if self._counting and on != "cloud.token" and not self.network.observed:
             self.requests.append(body)
 
     def tenant_answered(self) -> None:
@@ -408,6 +410,12 @@ class World:
         self._turn((until, Rank.CYCLE), judge=False)
         self.host.check_alive()
         self.move_to(until)
+
+    @contextmanager
+    def observing(self) -> Iterator[None]:
+        """What the agent asks in this block leaves no trace anywhere."""
+        with self.network.observing(), self.tenant.observed(), self.randomness.kept():
+            yield
 
     def run_until(self, when: datetime) -> None:
         """Let everything happen that is due up to and including ``when``."""

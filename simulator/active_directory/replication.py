@@ -31,10 +31,14 @@ OBJECTS_MAX = 1000
 
 
 class ReplicationServer:
-    """One client's way into a controller. :meth:`call` answers the operations of a replication channel."""
+    """One client's way into a controller. :meth:`call` answers the operations of a replication channel.
 
-    def __init__(self, controller: Controller) -> None:
+    observed: signing on leaves no trace.
+    """
+
+    def __init__(self, controller: Controller, *, observed: bool = False) -> None:
         self._controller = controller
+        self._observed = observed
         self._challenges: dict[int, bytes] = {}
         self._sessions: dict[bytes, tuple[bytes, bytes, bytes]] = {}
         self._operations: dict[str, Callable[[Mapping[str, Any]], dict[str, Any]]] = {
@@ -74,7 +78,7 @@ class ReplicationServer:
         response_key = ntlm.ntowf_v2(nt, message["account"], message["domain"])
         right = hmac.compare_digest(ntlm.nt_proof(response_key, challenge, bytes(message["client_blob"])), proof)
         # An unusable hash stands for a wrong proof, so that counters and lockout work as in any logon.
-        reason = logon.check(controller, entry, nt if right and nt else b"")
+        reason = logon.check(controller, entry, nt if right and nt else b"", observe=self._observed)
         if reason != "ok":
             raise ReplicationError(WIN32_OF_LOGON[reason], f"The account can't log on: {reason}.")
         handle = controller.domain.random(f"handle/{controller.name}").randbytes(20)

@@ -25,6 +25,7 @@ class Session:
     def __init__(self, controller: Controller) -> None:
         self.controller = controller
         self.protected = True  # by TLS; a real port says otherwise of its plain connections
+        self.observed = False  # binds then leave no trace: no counter moves, no logon is noted
         self._bound: bytes | None = None
         self.pages = Pages()
 
@@ -52,7 +53,7 @@ class Session:
         entry = self._named(name)
         if entry is None or not entry.kind.is_account or entry.deleted:
             raise errors.bind_error("no-such-user")
-        reason = logon.check(self.controller, entry, nt_hash(password), grace=True)
+        reason = logon.check(self.controller, entry, nt_hash(password), observe=self.observed, grace=True)
         if reason != "ok":
             raise errors.bind_error(reason)
         self._bound = entry.guid

@@ -47,8 +47,8 @@ class Sessions:
         self._revocations = 0
         self._prune_at = _SESSIONS_KEPT
 
-    def open(self, user: CloudUser, client_id: str = "") -> Session:
-        """A new session of a user who has just signed in."""
+    def open(self, user: CloudUser, client_id: str = "", *, keep: bool = True) -> Session:
+        """A new session of a user who has just signed in; one that is not kept has no refresh token to use."""
         now = self._clock()
         if len(self._by_token) >= self._prune_at:
             self._drop_expired(now)
@@ -62,7 +62,8 @@ class Sessions:
             grant=self._revocations,
             client_id=client_id,
         )
-        self._by_token[session.refresh_token] = session
+        if keep:
+            self._by_token[session.refresh_token] = session
         return session
 
     def find(self, refresh_token: str) -> Session | None:

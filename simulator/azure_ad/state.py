@@ -14,7 +14,8 @@ no-such-user. The lists ``writes`` and ``sign_in_log`` only ever grow: the world
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
@@ -78,6 +79,7 @@ class Tenant:
         self.federated_domains: set[str] = set()
         # Bits of features that have no effect here: duplicate attribute resiliency (UPN and proxy address) is on.
         self.other_features = 8 | 32
+        self._observed = False
         self.users = UserIndex()
         self.last_contact: datetime | None = None
         self.last_ping: datetime | None = None
@@ -252,11 +254,20 @@ class Tenant:
 
     def sign_in(self, upn: str, password: str, *, observe: bool = False) -> SignInResult:
         """Sign in with name and password; ``observe``: only look, nothing is counted or logged."""
-        return self._sign_ins.sign_in(upn, password, self.policy, observe=observe)
+        return self._sign_ins.sign_in(upn, password, self.policy, observe=observe or self._observed)
 
     def open_session(self, user: CloudUser, client_id: str = "") -> Session:
         """The session that a successful sign-in opens."""
-        return self._sessions.open(user, client_id)
+        return self._sessions.open(user, client_id, keep=not self._observed)
+
+    @contextmanager
+    def observed(self) -> Iterator[None]:
+        """Sign-ins in this block leave no trace: nothing is counted or logged, and no session is kept."""
+        before, self._observed = self._observed, True
+        try:
+            yield
+        finally:
+            self._observed = before
 
     def find_session(self, refresh_token: str) -> Session | None:
         """The session that a refresh token belongs to."""

@@ -301,14 +301,17 @@ class AgentSelectUsers(Action):
 
 
 class ServerSetFips(Action):
-    """An administrator switches the server's FIPS policy."""
+    """An administrator switches the server's FIPS policy; the service abides by it from its next start."""
 
     name: ClassVar[str] = "server.set-fips"
     enabled: Flag
 
 
 class ServerEditServiceConfig(Action):
-    """An administrator edits the configuration file of the agent's service."""
+    """An administrator edits the configuration file of the agent's service; it counts from the next reboot.
+
+    In 2017 it counts from the next start of the service.
+    """
 
     name: ClassVar[str] = "server.edit-service-config"
     enforce_fips_policy: Flag | None = None

@@ -16,7 +16,6 @@ NOT_BUILT = frozenset(
         "cloud.convert-domain",
         "cloud.set-domain-services",
         "adfs.set-farm",
-        "agent.diagnosis",
         "domain-services.logon",
     }
 )

@@ -5,11 +5,12 @@ Each returns a :class:`Verdict`; ``got`` says what was there instead.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
+from pwsync.diagnosis import Diagnosis
 from pwsync.event_log import Event
 from simulator.network import Attempt
 from simulator.refusal import Refusal
@@ -234,6 +235,21 @@ def cycles(world: World, what: Any, sessions: Sessions) -> Verdict:
         cycle for cycle in world.cycles if cycle.started >= first and (what.kind is None or cycle.kind == what.kind)
     ]
     return counted(what, f"{what.kind or ''} cycles".strip(), found)
+
+
+@expectation("agent.diagnosis")
+def diagnosis(world: World, what: Any, sessions: Sessions) -> Verdict:
+    anchor = None if what.user is None else world.anchor(what.user)
+    if what.user is not None and anchor is None:
+        raise Refusal("no-such-user", f"{what.user} is not of the directory")
+    found: list[Diagnosis | Sequence[str]] = []
+    with world.observing():
+        world.host.ask(lambda agent: found.append(agent.diagnose(anchor)))
+    (answer,) = found
+    finds, checks = (answer.finds, answer.checks) if isinstance(answer, Diagnosis) else (tuple(answer), ())
+    told = "; ".join(f"{check.subject}: {check.verdict}" for check in checks)
+    got = ", ".join(finds) + (f" ({told})" if told else "")
+    return Verdict(set(finds) == set(what.finds), ", ".join(what.finds), got)
 
 
 @expectation("agent.alert")

@@ -68,7 +68,6 @@ class TestInstall:
             agent.set_password_interval(timedelta(minutes=1))
         for call in (
             lambda: agent.select_users(["alice"]),
-            agent.diagnose,
             lambda: agent.configure(colour="blue"),
             lambda: agent.configure(staging="yes"),
             lambda: agent.configure(object_interval=timedelta(0)),

@@ -32,7 +32,7 @@ def check(world: str, at: str, table: list[tuple[str, Answer]]) -> None:
 
 def test_each_one_can_be_judged() -> None:
     """Every expectation of the format is judged, but for those that need what this version does not have."""
-    assert set(MODELS) - set(EXPECTATIONS) == {"refused", "agent.diagnosis", "domain-services.logon"}
+    assert set(MODELS) - set(EXPECTATIONS) == {"refused", "domain-services.logon"}
 
 
 class TestSignIn:
