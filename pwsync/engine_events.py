@@ -7,11 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Final
 
-from pwsync.event_log import TEXT_MAX, Event, listed
-
-OBJECT_SOURCE: Final = "ADSync"
+from pwsync.event_log import OBJECT_SOURCE, TEXT_MAX, Event, listed
 
 
 def credentials_invalid(time: datetime, domain: str, reason: str) -> Event:

@@ -22,6 +22,7 @@ from typing import Final, NamedTuple
 from pwsync.settings import Build, Connector
 
 PASSWORD_SOURCE: Final = "Directory Synchronization"  # noqa: S105 - the name of an event source
+OBJECT_SOURCE: Final = "ADSync"
 TEXT_MAX: Final = 31_000
 """Longest text of one event, in characters; Windows takes 31,839."""
 
