@@ -3,8 +3,8 @@
 The operations are those of MS-DRSR (IDL_DRSBind, IDL_DRSGetNCChanges, IDL_DRSUnbind) with an NTLMv2 sign-on before
 them; a :class:`pwsync.ports.ReplicationChannel` carries them as messages of plain values:
 
-    negotiate       {account, domain} -> {binding: int, challenge: 8 bytes, target_info: bytes}
-    authenticate    {binding, account, domain, client_blob: bytes, proof: 16 bytes} -> {handle: bytes}
+    negotiate       {account, domain} -> {binding: int, challenge: 8 bytes, target_info: bytes, epoch: int}
+    authenticate    {binding, account, domain, client_blob: bytes, proof: 16 bytes, epoch: int} -> {handle: bytes}
     get-nc-changes  {handle, naming_context: DN, cookie: bytes or None, attributes: [name], max_objects: int,
                      object: GUID as 16 bytes or None}
                     -> {objects: [{guid: 16 bytes, dn, sid: bytes, deleted: bool,
@@ -13,7 +13,8 @@ them; a :class:`pwsync.ports.ReplicationChannel` carries them as messages of pla
                         cookie: bytes, more: bool}
     unbind          {handle} -> {}
 
-GUIDs are in the byte order of ``objectGUID`` (``UUID.bytes_le``). An answer of another shape is error 1728.
+GUIDs are in the byte order of ``objectGUID`` (``UUID.bytes_le``). An answer of another shape is error 1728; one without
+an epoch is of the first, 0.
 """
 
 from __future__ import annotations
@@ -94,6 +95,7 @@ class ReplicationClient:
     """One connection to one domain controller.
 
     channel: carries the operations. random: for the client's challenges. clock: the time now, aware UTC.
+    learns_epoch: take the replication epoch from the controller, instead of the one that every domain begins with.
     md5: how MD5 is had; what it raises on a server that forbids it comes out of :meth:`nt_hash`.
     Every method raises ReplicationError where the controller refuses, breaks off or answers nonsense (1728).
     """
@@ -105,7 +107,9 @@ class ReplicationClient:
         clock: Callable[[], datetime],
         *,
         md5: Md5 = PLAIN_MD5,
+        learns_epoch: bool = False,
     ) -> None:
+        self._learns_epoch = learns_epoch
         self._channel = channel
         self._random = random
         self._clock = clock
@@ -135,7 +139,14 @@ class ReplicationClient:
         proof = ntlm.nt_proof(response_key, challenge, blob)
         answer = self._channel.call(
             "authenticate",
-            {"binding": binding, "account": account, "domain": domain, "client_blob": blob, "proof": proof},
+            {
+                "binding": binding,
+                "account": account,
+                "domain": domain,
+                "client_blob": blob,
+                "proof": proof,
+                "epoch": _get(offer, "epoch", int) if self._learns_epoch and "epoch" in offer else 0,
+            },
         )
         self._handle = _get(answer, "handle", bytes)
         self._session_keys.insert(0, ntlm.session_base_key(response_key, proof))

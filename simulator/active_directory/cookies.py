@@ -24,6 +24,10 @@ class BadCookie(ValueError):
     """Bytes are not a cookie of this domain."""
 
 
+class CookieAhead(BadCookie):
+    """A cookie knows of changes that this copy has not made yet: the copy was rolled back since."""
+
+
 @dataclass(frozen=True, slots=True)
 class Cookie:
     """domain: objectGUID of its root. invocation: the copy read from. done: its USN up to which all was given out.
@@ -57,18 +61,20 @@ def unpack(octets: bytes) -> Cookie:
 
 
 def resume(replica: Replica, octets: bytes | None) -> Cookie:
-    """Where reading goes on at this copy. Raises BadCookie, also for another domain's cookie or one from the future."""
+    """Where reading goes on at this copy: at another one than the cookie's by its vector alone.
+
+    Raises BadCookie, also for another domain's cookie, and CookieAhead.
+    """
     domain = replica.root.guid
     if not octets:
         return Cookie(domain, replica.invocation, 0, 0)
     cookie = unpack(octets)
     if cookie.domain != domain:
         raise BadCookie("a cookie of another domain")
-    if cookie.invocation != replica.invocation:
-        return Cookie(domain, replica.invocation, 0, 0, cookie.vector)
-    if cookie.reached > replica.usn:
-        raise BadCookie("a cookie from the future of this controller")
-    return cookie
+    mine = cookie.invocation == replica.invocation
+    if cookie.vector.get(replica.invocation, 0) > replica.usn or (mine and cookie.reached > replica.usn):
+        raise CookieAhead("a cookie from the future of this controller")
+    return cookie if mine else Cookie(domain, replica.invocation, 0, 0, cookie.vector)
 
 
 def finished(replica: Replica, cookie: Cookie) -> Cookie:

@@ -13,11 +13,14 @@ from simulator.active_directory import names
 from simulator.active_directory.replica import TOMBSTONE_KEEPS, Entry, Replica, Stamp, tombstone_name
 from simulator.active_directory.schema import ATTRIBUTES, Value
 
-DELETION, PLACE, NAME = "isdeleted", "name", "samaccountname"
+DELETION, PLACE, NAME, CLASS = "isdeleted", "name", "samaccountname", "objectclass"
 
 
 def take_over(mine: Replica, theirs: Replica, seconds: int) -> list[Entry]:
     """Bring everything here that another copy has; the entries that changed here, in the order in which they did.
+
+    What is under a USN up to which this copy knows its maker is passed over, and so is what it has made itself
+    (propagation dampening). A copy that was rolled back and gives out its USNs again is not heard for that reason.
 
     ``seconds``: the receiving controller's time since 1601; whenChanged shows it (unconfirmed). Conflicts of names are
     settled by writes of this copy's own, which replicate in their turn.
@@ -45,11 +48,17 @@ class _Pull:
         """Bring one object up to what the other copy has of it."""
         mine = self._mine.by_guid.get(theirs.guid)
         if mine is None:
-            self._add(theirs)
+            if self._is_news(theirs.created):
+                self._add(theirs)
             return
-        news = {key: stamp for key, stamp in theirs.stamps.items() if stamp.wins_over(mine.stamp(key))}
+        stamps = theirs.stamps.items()
+        news = {key: stamp for key, stamp in stamps if self._is_news(stamp) and stamp.wins_over(mine.stamp(key))}
         if news:
             self._update(mine, theirs, news)
+
+    def _is_news(self, stamp: Stamp) -> bool:
+        mine = self._mine
+        return stamp.invocation != mine.invocation and stamp.originating_usn > mine.known.get(stamp.invocation, 0)
 
     # --- new objects ----------------------------------------------------------------------------------------------
 
@@ -88,8 +97,13 @@ class _Pull:
 
     def _update(self, entry: Entry, theirs: Entry, news: Mapping[str, Stamp]) -> None:
         replica = self._mine
-        deletion = DELETION in news and not entry.deleted
-        moves = deletion or PLACE in news
+        deletion = DELETION in news and theirs.deleted and not entry.deleted
+        revival = DELETION in news and entry.deleted and not theirs.deleted
+        moves = deletion or revival or PLACE in news
+        if revival:
+            entry.deleted = False
+        if CLASS in news:
+            entry.kind = theirs.kind
         parent, rdn = entry.parent, entry.rdn
         if moves:
             parent, rdn = self._place(entry, theirs, news, deleted=deletion or entry.deleted)
@@ -107,7 +121,7 @@ class _Pull:
         entry.stamps = {**entry.stamps, **_local(news, usn)}
         rival = None if entry.deleted or NAME not in news else self._rival(entry)
         if not entry.deleted:
-            replica.index(entry, {key: entry.values.get(key) for key in news})
+            replica.index(entry, entry.values if revival else {key: entry.values.get(key) for key in news})
         entry.usn = usn
         replica.log.append(usn, entry, again=True)
         self._changed(entry)

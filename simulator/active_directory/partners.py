@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from simulator.active_directory.inbound import take_over
 
 if TYPE_CHECKING:
+    from simulator.active_directory.replica import Replica
     from simulator.active_directory.state import Controller, Domain
 
 AT_ONCE = timedelta(0)
@@ -28,6 +29,7 @@ class Partners:
         self._domain = domain
         self.delay = delay
         self._queued: dict[tuple[str, str], datetime] = {}
+        self._retired: dict[bytes, int] = {}
 
     def wrote(self, source: Controller, *, urgent: bool) -> None:
         """A controller has written: its partners are to fetch it."""
@@ -46,10 +48,35 @@ class Partners:
                 if _may(source, target) and target.replica.reached.get(_name(source), 0) < source.replica.usn:
                     self._queue(source, target, delay)
 
+    def retire(self, replica: Replica) -> None:
+        """No controller bears this copy's name any more; what was written under it may still have to go round."""
+        self._retired[replica.invocation] = replica.originated
+
+    def restored(self, controller: Controller) -> None:
+        """A controller's database was put back: as one that comes up it fetches from everybody, and they from it."""
+        for other in self._others(controller):
+            for source, target in ((other, controller), (controller, other)):
+                if _may(source, target) and target.replica.reached.get(_name(source), 0) < source.replica.usn:
+                    self._queue(source, target, AT_ONCE)
+
+    def forget(self, controller: Controller) -> None:
+        """A controller is gone: nobody fetches from it any more."""
+        self.retire(controller.replica)
+        for pair in [pair for pair in self._queued if controller.name in pair]:
+            del self._queued[pair]
+
     def lags(self, target: Controller) -> bool:
-        """Whether something was written elsewhere that has not come to this controller yet."""
-        known = target.replica.known
-        return any(known.get(_name(each), 0) < each.replica.originated for each in self._others(target))
+        """Whether something was written elsewhere that has not come to this controller yet.
+
+        Also what was written under a name that no controller bears any more, as before a restore.
+        """
+        known, others = target.replica.known, self._others(target)
+        if any(known.get(_name(each), 0) < each.replica.originated for each in others):
+            return True
+        return any(
+            known.get(name, 0) < min(originated, max((each.replica.known.get(name, 0) for each in others), default=0))
+            for name, originated in self._retired.items()
+        )
 
     def settle(self) -> None:
         """Bring all controllers to the same state at once, whatever state they are in."""
@@ -84,6 +111,9 @@ class Partners:
         forest.schedule(delay, fetch)
 
     def _fetch(self, source: Controller, target: Controller) -> None:
+        if target.replica.known.get(_name(source), 0) > source.replica.usn:
+            source.quarantine()  # its partner has heard of changes that it has not made yet
+            return
         changed = take_over(target.replica, source.replica, target.seconds())
         if changed:
             for tell in self._domain.on_replicated:
@@ -96,4 +126,5 @@ def _name(controller: Controller) -> bytes:
 
 def _may(source: Controller, target: Controller) -> bool:
     """Whether one controller can fetch from another now."""
-    return source.state == "up" and target.state != "down"
+    fetches = target.state in ("up", "no-outbound-replication")
+    return fetches and source.state == "up" and source.epoch == target.epoch

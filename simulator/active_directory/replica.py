@@ -147,6 +147,14 @@ class Entry:
             return own
         return self.created if self.get(key) is not None else None
 
+    def copied(self, replica: Replica) -> Entry:
+        """The same object in a copy of its replica, still without parent and children."""
+        copy = Entry(replica, None, self.rdn, self.kind, dict(self.values), self.guid, self.rid, self.created)
+        copy.usn, copy.changed, copy.deleted = self.usn, self.changed, self.deleted
+        if self.stamps is not _NO_STAMPS:
+            copy.stamps = dict(self.stamps)
+        return copy
+
     def lies_below(self, base: Entry) -> bool:
         """Whether the entry is ``base`` or below it."""
         above: Entry | None = self
@@ -375,6 +383,25 @@ class Replica:
         entry.parent = self.deleted_objects
         entry.deleted = True
         self.hook(entry)
+        self._touch(entry, seconds, usn)
+
+    def undelete(
+        self, entry: Entry, parent: Entry, rdn: str, changes: Mapping[str, Value | None], seconds: int
+    ) -> None:
+        """Make a tombstone an object again, below ``parent`` and with ``changes``, in one transaction."""
+        usn = self.usn = self.usn + 1
+        self.unhook(entry)
+        self.tree_version += 1
+        keys = ("isdeleted", "isrecycled", "name", entry.kind.rdn.lower(), *changes)
+        self._stamp(entry, keys, seconds, usn)
+        entry.deleted, entry.parent, entry.rdn = False, parent, rdn
+        for key, value in changes.items():
+            if value is None:
+                entry.values.pop(key, None)
+            else:
+                entry.values[key] = value
+        self.hook(entry)
+        self.index(entry, entry.values)
         self._touch(entry, seconds, usn)
 
     def _leave_groups(self, entry: Entry, seconds: int) -> None:

@@ -1,18 +1,26 @@
 """The replication interface of a domain controller (MS-DRSR): bind, GetNCChanges, unbind.
 
 Messages are mappings, not NDR; what they say is the protocol's: state instead of history, one entry per object in
-order of its last change, attributes with their metadata, secrets in their envelope.
+order of its last change, attributes with their metadata, secrets in their envelope. Beside what the agent asks for
+(:mod:`pwsync.replication.client`) a client may give
+
+    authenticate    epoch: the replication epoch that it speaks (default 0)
+    get-nc-changes  attributes None: everything that replicates; flags: bits of DRS_OPTIONS, of which
+                    :data:`SPECIAL_SECRET_PROCESSING` has a meaning here
+
+and is told ``epoch`` (negotiate), ``high_water`` {tmp_highest_usn, reserved_usn, highest_usn} and ``extended_ret``
+(get-nc-changes; 1 where one object was asked for, as EXOP_REPL_OBJ).
 """
 
 from __future__ import annotations
 
 import hmac
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from pwsync.errors import ReplicationError
 from pwsync.replication import envelope, ntlm
-from simulator.active_directory import cookies, logon, schema, supplemental, values
+from simulator.active_directory import cookies, logon, names, schema, supplemental, values
 from simulator.active_directory.errors import WIN32_OF_LOGON
 from simulator.active_directory.values import normal_dn
 from simulator.active_directory.virtual import object_sid
@@ -23,11 +31,29 @@ if TYPE_CHECKING:
     from simulator.active_directory.state import Controller
 
 ACCESS_DENIED, INVALID_HANDLE, INVALID_PARAMETER, SERVER_UNAVAILABLE = 5, 6, 87, 1722
-OBJECT_NOT_FOUND, BAD_NAME, DRA_ACCESS_DENIED, SOURCE_DISABLED = 8333, 8439, 8453, 8456
+OBJECT_NOT_FOUND, INVALID_REQUEST, BAD_NAME, BAD_CONTEXT = 8333, 8437, 8439, 8440
+DRA_ACCESS_DENIED, SOURCE_DISABLED, OTHER_EPOCH = 8453, 8456, 8593
 LOGON_FAILURE = 1326
 RID_LAYER = frozenset(("unicodepwd", "dbcspwd", "ntpwdhistory", "lmpwdhistory"))
 DELETION, SUPPLEMENTAL = "isdeleted", "supplementalcredentials"
 OBJECTS_MAX = 1000
+EPOCH_MAX = 0xFFFF_FFFF
+WRITABLE_REPLICA, SPECIAL_SECRET_PROCESSING = 0x10, 0x40_0000
+"""DRS_OPTIONS ([MS-DRSR] 5.41): a writable copy asks; secrets are to come without their values."""
+EXTENDED_SUCCESS = 1
+"""EXOP_ERR_SUCCESS ([MS-DRSR] 4.1.10.2.21)."""
+INSTANCE_TYPE = "instancetype"
+NOT_SENT = frozenset(("distinguishedname", "memberof", "objectguid", "subrefs", "msds-psoapplied"))
+"""Attributes that are computed on each controller or name the object, and are not among what replicates."""
+
+
+class Session(NamedTuple):
+    """A bound client: its account (objectGUID), the session key, the account's NT hash then, its replication epoch."""
+
+    account: bytes
+    key: bytes
+    nt: bytes
+    epoch: int
 
 
 class ReplicationServer:
@@ -40,7 +66,7 @@ class ReplicationServer:
         self._controller = controller
         self._observed = observed
         self._challenges: dict[int, bytes] = {}
-        self._sessions: dict[bytes, tuple[bytes, bytes, bytes]] = {}
+        self._sessions: dict[bytes, Session] = {}
         self._operations: dict[str, Callable[[Mapping[str, Any]], dict[str, Any]]] = {
             "negotiate": self._negotiate,
             "authenticate": self._authenticate,
@@ -66,10 +92,13 @@ class ReplicationServer:
         challenge = controller.domain.random(f"challenge/{controller.name}").randbytes(8)
         self._challenges[binding] = challenge
         target = ntlm.target_info(controller.domain.netbios, controller.name.upper())
-        return {"binding": binding, "challenge": challenge, "target_info": target}
+        return {"binding": binding, "challenge": challenge, "target_info": target, "epoch": controller.epoch}
 
     def _authenticate(self, message: Mapping[str, Any]) -> dict[str, Any]:
         controller, proof = self._controller, bytes(message["proof"])
+        epoch = message.get("epoch", 0)
+        if type(epoch) is not int or not 0 <= epoch <= EPOCH_MAX:
+            raise ReplicationError(INVALID_PARAMETER, "a replication epoch is a number of four bytes")
         challenge = self._challenges.pop(message["binding"], None)
         entry = find_account(controller, message["account"])
         if challenge is None or entry is None:
@@ -82,7 +111,7 @@ class ReplicationServer:
         if reason != "ok":
             raise ReplicationError(WIN32_OF_LOGON[reason], f"The account can't log on: {reason}.")
         handle = controller.domain.random(f"handle/{controller.name}").randbytes(20)
-        self._sessions[handle] = (entry.guid, ntlm.session_base_key(response_key, proof), nt)
+        self._sessions[handle] = Session(entry.guid, ntlm.session_base_key(response_key, proof), nt, epoch)
         return {"handle": handle}
 
     def _unbind(self, message: Mapping[str, Any]) -> dict[str, Any]:
@@ -94,39 +123,69 @@ class ReplicationServer:
         session = self._sessions.get(bytes(message["handle"]))
         if session is None:
             raise ReplicationError(INVALID_HANDLE, "The handle is invalid.")
-        if controller.replica.by_guid[session[0]].octets("unicodepwd") != session[2]:
+        account = controller.replica.by_guid.get(session.account)
+        if account is None or account.octets("unicodepwd") != session.nt:
             # Unconfirmed: a session does not outlive the password that it was opened with, so that a changed one shows
             # at the next read as the product's documentation tells.
             raise ReplicationError(LOGON_FAILURE, "The user name or password is incorrect.")
-        if controller.state == "no-outbound-replication":
-            raise ReplicationError(SOURCE_DISABLED, "The source server is currently rejecting replication requests.")
-        replica = controller.replica
-        naming_context = message["naming_context"]
-        if not isinstance(naming_context, str) or normal_dn(naming_context) != normal_dn(controller.domain.dn):
-            raise ReplicationError(BAD_NAME, "The distinguished name specified for this operation is invalid.")
-        keys = known_keys(message["attributes"])
-        guid = message.get("object")
-        self._check_rights(session[0], keys, guid is not None)
-        writer = _Writer(controller, keys, session[1])
+        if session.epoch != controller.epoch:
+            raise ReplicationError(OTHER_EPOCH, "The servers involved are of different replication epochs.")
+        if controller.state != "up":
+            raise _rejected()
+        self._check_context(message["naming_context"])
+        keys, guid = known_keys(message["attributes"]), message.get("object")
+        bare = bool(message.get("flags", WRITABLE_REPLICA) & SPECIAL_SECRET_PROCESSING)
+        self._check_rights(account, keys, single=guid is not None, bare=bare)
+        writer = _Writer(controller, keys, session.key, bare=bare)
         if guid is not None:
-            entry = replica.by_guid.get(bytes(guid))
+            entry = controller.replica.by_guid.get(bytes(guid))
             if entry is None:
                 raise ReplicationError(OBJECT_NOT_FOUND, "Directory object not found.")
             found = writer.describe(entry, writer.stamps_of(entry))
-            return {"objects": [found], "cookie": message.get("cookie") or b"", "more": False}
-        try:
-            cookie = cookies.resume(replica, message.get("cookie"))
-        except cookies.BadCookie as problem:
-            raise ReplicationError(BAD_NAME, str(problem)) from problem
-        return writer.page(cookie, max(1, min(int(message["max_objects"]), OBJECTS_MAX)))
+            cookie = message.get("cookie") or b""
+            return {"objects": [found], "cookie": cookie, "more": False, "extended_ret": EXTENDED_SUCCESS}
+        return writer.page(self._resumed(message), max(1, min(int(message["max_objects"]), OBJECTS_MAX)))
 
-    def _check_rights(self, guid: bytes, keys: Sequence[str], single: bool) -> None:
-        """Both rights for secrets and for single objects, Get-Changes alone for the rest."""
-        entry = self._controller.replica.by_guid[guid]
-        rights = self._controller.domain.rights_of(entry)
-        secret = any(schema.ATTRIBUTES[key].secret for key in keys)
-        if "replicate-changes" not in rights or ((secret or single) and "replicate-changes-all" not in rights):
+    def _resumed(self, message: Mapping[str, Any]) -> Cookie:
+        """Where the client goes on. One that has heard more of this controller than there is finds out a rollback, as
+        a partner does (unconfirmed for clients that are not domain controllers)."""
+        try:
+            return cookies.resume(self._controller.replica, message.get("cookie"))
+        except cookies.CookieAhead:
+            self._controller.quarantine()
+            raise _rejected() from None
+        except cookies.BadCookie as problem:
+            raise ReplicationError(INVALID_REQUEST, f"An invalid parameter was given: {problem}.") from problem
+
+    def _check_context(self, name: Any) -> None:
+        """Only the domain's own context is here. What is no name, or nobody's, is another error than what exists and
+        is no context of this controller (unconfirmed: which of the two is answered when)."""
+        domain = self._controller.domain
+        if not name:
+            raise ReplicationError(INVALID_REQUEST, "An invalid parameter was given: no naming context.")
+        if normal_dn(name) == normal_dn(domain.dn):
+            return
+        try:
+            parts = names.parse_dn(name)
+        except names.InvalidName:
+            parts = []
+        others = [normal_dn(each.dn) for each in domain.forest.domains.values()]
+        others += [normal_dn(f"{above}CN=Configuration,{domain.forest.root_dn}") for above in ("", "CN=Schema,")]
+        if normal_dn(name) in others or (parts and self._controller.replica.resolve(parts) is not None):
+            raise ReplicationError(BAD_CONTEXT, "The naming context specified for this operation is invalid.")
+        raise ReplicationError(BAD_NAME, "The distinguished name specified for this operation is invalid.")
+
+    def _check_rights(self, account: Entry, keys: Sequence[str], *, single: bool, bare: bool) -> None:
+        """Both rights for secrets and for single objects, Get-Changes alone for the rest, and for secrets that come
+        without values."""
+        rights = self._controller.domain.rights_of(account)
+        secret = single or any(schema.ATTRIBUTES[key].secret for key in keys)
+        if "replicate-changes" not in rights or (secret and not bare and "replicate-changes-all" not in rights):
             raise ReplicationError(DRA_ACCESS_DENIED, "Replication access was denied.")
+
+
+def _rejected() -> ReplicationError:
+    return ReplicationError(SOURCE_DISABLED, "The source server is currently rejecting replication requests.")
 
 
 def find_account(controller: Controller, name: str) -> Entry | None:
@@ -144,8 +203,10 @@ def find_account(controller: Controller, name: str) -> Entry | None:
     return entry if entry is not None and entry.kind.is_account else None
 
 
-def known_keys(attributes: Sequence[str]) -> list[str]:
-    """Schema keys of the attributes asked for, each once; those that are not replicated are left out."""
+def known_keys(attributes: Sequence[str] | None) -> list[str]:
+    """Schema keys of the attributes asked for, each once; those that are not replicated are left out. None: all."""
+    if attributes is None:
+        return [key for key, each in schema.ATTRIBUTES.items() if _replicates(each) and key not in NOT_SENT]
     if isinstance(attributes, str):
         raise TypeError("attributes: a list of names is needed")
     found: dict[str, None] = {}
@@ -153,18 +214,29 @@ def known_keys(attributes: Sequence[str]) -> list[str]:
         attribute = schema.attribute(name)
         if attribute is None:
             raise ReplicationError(INVALID_PARAMETER, f"the schema has no attribute {name!r}")
-        if not attribute.local and not attribute.constructed:
+        if _replicates(attribute):
             found[attribute.key] = None
     return list(found)
 
 
-class _Writer:
-    """Writes objects down for one client: which attributes, under which session key."""
+def _replicates(attribute: schema.Attribute) -> bool:
+    return not attribute.local and not attribute.constructed
 
-    def __init__(self, controller: Controller, keys: Sequence[str], session_key: bytes) -> None:
+
+def _page(objects: list[dict[str, Any]], cookie: Cookie, *, more: bool) -> dict[str, Any]:
+    """An answer with the high-water mark that its cookie carries: while more follows only its first part advances."""
+    water = {"tmp_highest_usn": cookie.reached, "reserved_usn": 0, "highest_usn": cookie.done}
+    return {"objects": objects, "cookie": cookie.pack(), "more": more, "high_water": water, "extended_ret": 0}
+
+
+class _Writer:
+    """Writes objects down for one client: which attributes, under which session key. bare: secrets without values."""
+
+    def __init__(self, controller: Controller, keys: Sequence[str], session_key: bytes, *, bare: bool) -> None:
         self._controller = controller
-        self._keys = keys
         self._session_key = session_key
+        self._bare = bare
+        self._instance_type = INSTANCE_TYPE in keys
         self._salts = controller.domain.random(f"replication-salt/{controller.name}")
         self._names = [(key, schema.ATTRIBUTES[key].name) for key in keys]
 
@@ -178,10 +250,19 @@ class _Writer:
             if not news and not self._deleted_since(entry, cookie):
                 continue
             if len(objects) == objects_max and last is not None:
-                return {"objects": objects, "cookie": cookies.paused(cookie, last).pack(), "more": True}
+                return _page(objects, cookies.paused(cookie, last), more=True)
+            if self._instance_type:
+                self._add_instance_type(entry, news)
             objects.append(self.describe(entry, news))
             last = entry
-        return {"objects": objects, "cookie": cookies.finished(replica, cookie).pack(), "more": False}
+        return _page(objects, cookies.finished(replica, cookie), more=False)
+
+    @staticmethod
+    def _add_instance_type(entry: Entry, news: list[tuple[str, str, Stamp]]) -> None:
+        """instanceType comes with every object that comes at all."""
+        stamp = entry.stamp(INSTANCE_TYPE)
+        if stamp is not None and all(key != INSTANCE_TYPE for key, _, _ in news):
+            news.append((INSTANCE_TYPE, schema.ATTRIBUTES[INSTANCE_TYPE].name, stamp))
 
     def _news(self, entry: Entry, cookie: Cookie) -> list[tuple[str, str, Stamp]]:
         done, vector = cookie.done, cookie.vector
@@ -232,7 +313,7 @@ class _Writer:
     def _values(self, entry: Entry, key: str) -> list[bytes]:
         attribute = schema.ATTRIBUTES[key]
         if attribute.secret:
-            secret = entry.octets(key)
+            secret = b"" if self._bare else entry.octets(key)
             if key == SUPPLEMENTAL:
                 domain = self._controller.domain
                 secret = supplemental.value(secret, supplemental.Domain(domain.name, domain.netbios))

@@ -17,24 +17,23 @@ from uuid import UUID
 from pwsync.credential import nt_hash
 from simulator.active_directory import accounts, builtin, computed, logon, names, password_settings, passwords
 from simulator.active_directory.accounts import UNCHANGED, Account, Texts, Unchanged, newest_of
+from simulator.active_directory.controllers import CONTROLLER_STATES, Controller, Snapshot
 from simulator.active_directory.partners import Partners
 from simulator.active_directory.password_settings import FineGrainedPolicy
 from simulator.active_directory.passwords import PasswordSet
 from simulator.active_directory.policy import DomainPolicy
-from simulator.active_directory.replica import Entry, Replica
-from simulator.active_directory.schema import ObjectClass, Value
-from simulator.active_directory.times import TICKS_PER_SECOND, filetime
+from simulator.active_directory.replica import Entry
 from simulator.random import Randomness
 from simulator.refusal import Refusal
 
 __all__ = [
-    "UNCHANGED", "Account", "Controller", "Domain", "DomainPolicy", "FineGrainedPolicy", "Forest", "PasswordSet"
+    "CONTROLLER_STATES", "UNCHANGED", "Account", "Controller", "Domain", "DomainPolicy", "FineGrainedPolicy", "Forest",
+    "PasswordSet", "Snapshot",
 ]  # fmt: skip
 
 RIGHTS = ("replicate-changes", "replicate-changes-all")
 FIRST_RID, RID_POOL_SIZE = 1100, 500
 computed.install()
-CONTROLLER_STATES = ("up", "down", "no-outbound-replication")
 REPLICATION_DELAY = timedelta(seconds=15)
 """From a write to its announcement to the first partner (product documentation)."""
 
@@ -43,99 +42,6 @@ Schedule = Callable[[timedelta, Callable[[], None]], None]
 
 Watcher = Callable[["Controller", "Controller", Sequence[Entry]], None]
 """Is told that the second controller has taken over entries from the first."""
-
-
-class Controller:
-    """A domain controller; its clock is the world's."""
-
-    def __init__(self, domain: Domain, name: str) -> None:
-        self.domain = domain
-        self.name = name
-        self._state = "up"
-        identity = domain.random(f"controller/{name}")
-        self.invocation = _guid(identity)
-        self.replica = Replica(self.invocation, domain.sid, self)
-        self._guids = identity
-        self._rids: range | None = None
-        self._next_rid = 0
-        self._moment: datetime | None = None
-        self._ticks = 0
-        self._homes: dict[str, Entry] = {}
-        self._homes_version = -1
-
-    @property
-    def state(self) -> str:
-        """One of :data:`CONTROLLER_STATES`; down: nothing goes in or out; the last: partners and clients of
-        replication are refused, everything else goes on."""
-        return self._state
-
-    @state.setter
-    def state(self, new: str) -> None:
-        if new not in CONTROLLER_STATES:
-            raise ValueError(f"no state is called {new!r}; there are {', '.join(CONTROLLER_STATES)}")
-        before, self._state = self._state, new
-        if new != before:
-            self.domain.partners.moved(self, before)
-
-    @property
-    def forest_dn(self) -> str:
-        """DN of the forest's root domain, below which configuration and schema lie."""
-        return self.domain.forest.root_dn
-
-    def now(self) -> int:
-        """The time as FILETIME."""
-        moment = self.domain.forest.clock()
-        if moment is not self._moment:
-            self._moment, self._ticks = moment, filetime(moment)
-        return self._ticks
-
-    def seconds(self) -> int:
-        """The time in whole seconds since 1601."""
-        return self.now() // TICKS_PER_SECOND
-
-    def take_rid(self) -> int:
-        """The next relative identifier of this controller's pool; the domain hands out pools of 500."""
-        if self._rids is None or self._next_rid not in self._rids:
-            self._rids = self.domain.take_rid_pool()
-            self._next_rid = self._rids.start
-        self._next_rid += 1
-        return self._next_rid - 1
-
-    def create(
-        self,
-        parent: Entry | None,
-        rdn: str,
-        kind: ObjectClass,
-        stored: dict[str, Value],
-        *,
-        rid: int = 0,
-        at: int | None = None,
-    ) -> Entry:
-        """Make an object with a fresh GUID, now or at a FILETIME."""
-        seconds = (self.now() if at is None else at) // TICKS_PER_SECOND
-        return self.replica.create(parent, rdn, kind, stored, guid=_guid(self._guids), rid=rid, seconds=seconds)
-
-    def home(self, ou: str) -> Entry:
-        """The container of a path, remembered until the tree changes."""
-        replica = self.replica
-        if self._homes_version != replica.tree_version:
-            self._homes.clear()
-            self._homes_version = replica.tree_version
-        found = self._homes.get(ou)
-        if found is None:
-            found = self._homes[ou] = accounts.unit(self, ou)
-        return found
-
-    def __repr__(self) -> str:
-        return f"<Controller {self.name}.{self.domain.name}>"
-
-
-def _guid(random: Random) -> bytes:
-    """A random (version 4) GUID in AD's byte order."""
-    octets = bytearray(random.randbytes(16))
-    octets[7] = octets[7] & 0x0F | 0x40
-    octets[8] = octets[8] & 0x3F | 0x80
-    return bytes(octets)
 
 
 class Domain:
@@ -165,6 +71,7 @@ class Domain:
         self.awaited: dict[str, list[bytes]] = {}
         self.controller_names = tuple(controllers)
         self._pools = 0
+        self._restored = 0
         self._rights = set(RIGHTS)
         secrets = self.random("secrets")
         self.administrator_password = f"Admin-{secrets.randbytes(9).hex()}"
@@ -208,6 +115,53 @@ class Domain:
     def _wrote(self, controller: Controller, urgent: bool) -> None:
         self.partners.wrote(controller, urgent=urgent)
 
+    # --- controllers --------------------------------------------------------------------------------------------
+
+    def set_epoch(self, epoch: int) -> None:
+        """The replication epoch of all controllers, as after the rename of a domain."""
+        for controller in self.controllers.values():
+            controller.epoch = epoch
+
+    def snapshot_controller(self, name: str) -> Snapshot:
+        """A copy of a controller's database. KeyError for an unknown controller."""
+        return self.controllers[name].snapshot()
+
+    def restore_controller(self, name: str, snapshot: Snapshot, *, reset_invocation: bool = True) -> None:
+        """Put a controller's database back.
+
+        reset_invocation: as a supported restore does: the copy is a new one, which asks its partners for everything
+        since, what it made itself included. Without it, as a virtual machine that is put back: it gives out the same
+        update sequence numbers again, partners pass over what is under them, and once one of them asks for more than
+        the copy has, it stops replicating. :class:`Account` views taken before show the old database.
+        """
+        controller = self.controllers[name]
+        before = controller.replica
+        controller.restore(snapshot, reset_invocation=reset_invocation)
+        if reset_invocation:
+            self.partners.retire(before)
+        self._restored += 1
+        self.partners.restored(controller)
+        self._changed()
+
+    def remove_controller(self, name: str) -> None:
+        """Take a controller out of the domain for good, and its account: what nobody has fetched from it is lost.
+
+        Its name stays in everybody's vectors. KeyError for an unknown controller, ValueError for the last one.
+        """
+        controller = self.controllers[name]
+        if len(self.controllers) == 1:
+            raise ValueError(f"{name} is the last controller of {self.name}")
+        del self.controllers[name]
+        self.controller_names = tuple(self.controllers)
+        self.partners.forget(controller)
+        controller.state = "down"
+        self._restored += 1
+        home = self.at(None)
+        account = home.replica.by_name.get(f"{name}$".casefold())
+        if account is not None:
+            home.replica.delete(account, home.seconds())
+        self._changed()
+
     def take_rid_pool(self) -> range:
         """The next pool of relative identifiers."""
         start = FIRST_RID + self._pools * RID_POOL_SIZE
@@ -216,8 +170,8 @@ class Domain:
 
     @property
     def version(self) -> int:
-        """Rises with every write on any controller, made there or taken over."""
-        return sum(controller.replica.usn for controller in self.controllers.values())
+        """Another one after every write on any controller, made there or taken over, and after every restore."""
+        return sum(controller.replica.usn for controller in self.controllers.values()) + (self._restored << 48)
 
     def policy_for(self, entry: Entry) -> DomainPolicy:
         """The policy that holds for a user, as the entry's controller has it: a fine-grained one or the domain's."""
@@ -446,7 +400,7 @@ class Forest:
     """A forest. ``clock`` gives the time now (aware UTC); ``randomness`` everything that is drawn.
 
     schedule: has replication between controllers happen in time; without it only :meth:`Domain.replicate` makes it
-    happen. It may be set at any time, after a ``replicate``.
+    happen. It may be set at any time, after a ``replicate``. heuristics: dSHeuristics of the forest's configuration.
     """
 
     def __init__(
@@ -457,6 +411,7 @@ class Forest:
         self.randomness = randomness
         self.schedule = schedule
         self.domains: dict[str, Domain] = {}
+        self.heuristics = ""
         self._root_dn: str | None = None
 
     @property
