@@ -96,19 +96,21 @@ class SyncAgent:
         """Change settings.
 
         staging: bool, at once. scope: :class:`pwsync.settings.Scope`, from the next object cycle on. object_interval:
-        timedelta, at once. preferred_controllers: mapping of tuples, from the next start on. Raises NotSupported for
-        anything else, and then changes nothing.
+        timedelta, at once. preferred_controllers: mapping of tuples, from the next start on. deletion_threshold: how
+        many, from the next export on; 0: any. Raises NotSupported for anything else, and then changes nothing.
         """
         kinds: dict[str, type[Any]] = {
             "staging": bool,
             "scope": Scope,
             "object_interval": timedelta,
             "preferred_controllers": Mapping,
+            "deletion_threshold": int,
         }
         for name, value in changes.items():
             if name not in kinds:
                 raise NotSupported(f"There is no setting {name}; known are {', '.join(sorted(kinds))}.")
-            if not isinstance(value, kinds[name]) or value == timedelta(0):
+            negative = name == "deletion_threshold" and isinstance(value, int) and value < 0
+            if not isinstance(value, kinds[name]) or value == timedelta(0) or negative:
                 raise NotSupported(f"The setting {name} can't be {value!r}.")
         for name, value in changes.items():
             setattr(self._ports.settings, name, value)

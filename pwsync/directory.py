@@ -28,6 +28,8 @@ ATTRIBUTES: Final = (
     "givenName",
     "sn",
     "mail",
+    "proxyAddresses",
+    "msExchRecipientTypeDetails",
     "userAccountControl",
     "isCriticalSystemObject",
     "isDeleted",

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final
 
+from pwsync import scope
 from pwsync.errors import AgentError, EnvelopeError, ReplicationError, ServiceFault, TenantError, Throttled, TokenError
 
 SUCCESS: Final = "Success"
@@ -58,6 +59,11 @@ RPC_TEXTS: Final[Mapping[int, str]] = {
 """Windows' own texts for the codes that the product's documentation lists."""
 
 CONNECTION_CODES: Final = frozenset({1722, 1753, 1825})
+
+
+def left_out_status(reason: str | None) -> str:
+    """The outcome for a password that stays here because its object is left out for this reason."""
+    return NO_TARGET if reason == scope.LINKED_MAILBOX else SOURCE_NOT_PRESENT
 
 
 def read_chain(domain: str, error: AgentError) -> str:

@@ -10,10 +10,10 @@ import json
 from collections.abc import Mapping, Sequence
 from hashlib import blake2b
 
-from pwsync import engine_events, scope
+from pwsync import engine_events, joins, scope
 from pwsync.directory import ATTRIBUTES, DirectoryError, Entry, naming_context, read_changes
 from pwsync.errors import StoreError, TenantError, TokenError
-from pwsync.failures import SOURCE_NOT_PRESENT, tenant_chain
+from pwsync.failures import SOURCE_NOT_PRESENT, left_out_status, tenant_chain
 from pwsync.process import Process
 from pwsync.retry_queue import RetryQueue
 from pwsync.settings import Connector, Scope
@@ -33,6 +33,7 @@ _TO_CLOUD = (
     ("onPremiseSecurityIdentifier", "objectsid"),
 )
 _SCOPE = "scope"
+_NOT_UNIQUE = "AttributeValueMustBeUnique"
 
 
 class ObjectCycle:
@@ -54,6 +55,7 @@ class ObjectCycle:
                 return
             self._import(connector, everything=initial)
         self._follow_scope()
+        self._follow_joins()
         self._retries.tell_given_up()
         try:
             if self._changed:
@@ -99,7 +101,8 @@ class ObjectCycle:
 
     def _attributes(self, domain: DomainState) -> list[str]:
         """What to import: the usual ones and those that filters need, or what the cookie was made with, if enough."""
-        wanted = {*ATTRIBUTES, *self._ports.settings.scope.exclude_attribute}
+        settings = self._ports.settings
+        wanted = {*ATTRIBUTES, *settings.scope.exclude_attribute, *([settings.match_by] if settings.match_by else ())}
         known = domain.import_attributes.split(",")
         if {name.lower() for name in wanted} <= {name.lower() for name in known}:
             return known
@@ -167,7 +170,7 @@ class ObjectCycle:
         state = self._state.passwords.get(record.anchor)
         if not record.password_wanted:
             if state is not None and state.waits:
-                self._leave_out(state)
+                self._leave_out(state, left_out_status(record.left_out))
             return
         if state is not None and state.dn != record.dn:
             state.dn = record.dn
@@ -183,10 +186,10 @@ class ObjectCycle:
             state.due = True
             self._state.touch_password(state)
 
-    def _leave_out(self, state: PasswordState) -> None:
+    def _leave_out(self, state: PasswordState, status: str = SOURCE_NOT_PRESENT) -> None:
         self._retries.give_up([state])
         changed = None if state.pending is None else state.pending.changed
-        state.leave_out(SOURCE_NOT_PRESENT)
+        state.leave_out(status)
         self._state.note_attempt(state, self._ports.clock(), changed)
         self._state.touch_password(state)
 
@@ -217,6 +220,43 @@ class ObjectCycle:
                 self._judge(self._state.domain(record.domain), record, self._attributes_of(record), limits)
                 self._state.touch_object(record)
 
+    def _follow_joins(self) -> None:
+        """See which accounts are one person, and which of them counts; only where users are matched at all."""
+        match_by = self._ports.settings.match_by
+        if match_by is None or not self._changed:
+            return
+        order = {connector.domain: number for number, connector in enumerate(self._ports.settings.connectors)}
+        forests = {connector.domain: connector.forest for connector in self._ports.settings.connectors}
+        first = {forest: min(order[name] for name in order if forests[name] == forest) for forest in forests.values()}
+        records = [each for each in self._state.objects.values() if each.left_out in (None, scope.JOINED)]
+        attributes = {record.anchor: self._attributes_of(record) for record in records}
+        ignored = joins.ignored(
+            joins.Account(
+                record.anchor,
+                scope.first(attributes[record.anchor], match_by.lower()),
+                not scope.account_control(attributes[record.anchor]) & scope.ACCOUNT_DISABLED,
+                first[forests[record.domain]],
+            )
+            for record in records
+        )
+        for record in records:
+            if record.anchor in ignored:
+                self._ignore(record)
+            elif record.left_out == scope.JOINED:
+                domain = self._state.domain(record.domain)
+                self._judge(domain, record, attributes[record.anchor], self._ports.settings.scope)
+                self._state.touch_object(record)
+
+    def _ignore(self, record: ObjectState) -> None:
+        """Another account of the same person counts; this one is neither exported nor is its password."""
+        if record.left_out == scope.JOINED:
+            return
+        record.left_out, record.wanted = scope.JOINED, None
+        self._state.touch_object(record)
+        state = self._state.passwords.get(record.anchor)
+        if state is not None and state.waits:
+            self._leave_out(state)
+
     def _scope_text(self) -> str:
         limits = self._ports.settings.scope
         return json.dumps([limits.ous, limits.exclude_ous, dict(limits.exclude_attribute)])
@@ -230,6 +270,8 @@ class ObjectCycle:
         """Bring the tenant up to date, deletions first: they free names that others may take."""
         records = list(self._state.outbound.values())
         records.sort(key=lambda record: record.wanted is not None)
+        if self._is_held_back(records):
+            return
         for start in range(0, len(records), EXPORT_BATCH):
             if not self._process.may_send:
                 return
@@ -252,6 +294,15 @@ class ObjectCycle:
             self._settle(batch, results)
             self._process.store.commit()
 
+    def _is_held_back(self, records: Sequence[ObjectState]) -> bool:
+        """Are there more deletions than one export may carry? Then nothing goes out (what else waits: unconfirmed)."""
+        threshold = self._ports.settings.deletion_threshold
+        count = sum(record.wanted is None for record in records)
+        if not threshold or count <= threshold or not self._process.may_send:
+            return False
+        self._ports.event_log(engine_events.deletions_held_back(self._ports.clock(), count, threshold))
+        return True
+
     def _object(self, record: ObjectState) -> SyncObject:
         if record.wanted is None:
             return SyncObject(record.anchor, "User", "Delete", {})
@@ -263,6 +314,8 @@ class ObjectCycle:
             if result.code == "Success":
                 self._settle_one(record)
             else:
+                if result.error_code == _NOT_UNIQUE:
+                    self._state.refused.add(record.anchor)
                 failures.append((record, f"{result.error_code or result.code}: {result.error_description or ''}"))
         if failures:
             self._ports.event_log(
@@ -276,6 +329,7 @@ class ObjectCycle:
 
     def _settle_one(self, record: ObjectState) -> None:
         record.exported = record.wanted
+        self._state.refused.discard(record.anchor)
         if record.wanted is not None:
             self._state.touch_object(record)
             return
@@ -302,6 +356,8 @@ def cloud_attributes(record: ObjectState, attributes: Mapping[str, Sequence[str]
         values = attributes.get(source)
         if values:
             sent[name] = values[0]
+    if addresses := attributes.get("proxyaddresses"):
+        sent["proxyAddresses"] = list(addresses)
     return sent
 
 

@@ -25,12 +25,13 @@ from pwsync.event_log import Change, moment
 from pwsync.failures import (
     ERROR,
     FILTERED_BY_TARGET,
+    NO_TARGET,
     NOT_EXPORTED,
     RETRIED,
-    SOURCE_NOT_PRESENT,
     SUCCESS,
     UNKNOWN,
     batch_status,
+    left_out_status,
     tenant_chain,
 )
 from pwsync.full_sync import FullSync
@@ -231,7 +232,7 @@ class PasswordCycle:
             out = not record.password_wanted
         if out:
             self._retries.give_up([state])
-            state.leave_out(SOURCE_NOT_PRESENT)
+            state.leave_out(left_out_status(None if record is None else record.left_out))
             self._state.note_attempt(state, self._ports.clock(), None if user.stamp is None else user.stamp.changed)
             self._state.touch_password(state)
             self._collected = True
@@ -249,11 +250,11 @@ class PasswordCycle:
                 continue
             record = self._state.objects.get(state.anchor)
             if record is not None and not record.password_wanted:
-                self._leave_out(state, SOURCE_NOT_PRESENT)
+                self._leave_out(state, left_out_status(record.left_out))
             elif state.temporary and self._is_filtered():
                 self._leave_out(state, FILTERED_BY_TARGET)
             elif record is None or record.exported is None:
-                self._wait(state, NOT_EXPORTED)
+                self._wait(state, NO_TARGET if state.anchor in self._state.refused else NOT_EXPORTED)
             elif state.nt is not None and not (state.temporary and self._takes_forced_change is None):
                 chosen.append(state)
         return chosen

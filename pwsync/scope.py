@@ -16,6 +16,8 @@ SYSTEM_OBJECT: Final = "system-object"
 NO_ACCOUNT_NAME: Final = "no-account-name"
 SERVICE_ACCOUNT: Final = "service-account"
 REPLICATION_VICTIM: Final = "replication-victim"
+LINKED_MAILBOX: Final = "linked-mailbox"
+JOINED: Final = "joined"
 OUTSIDE_OUS: Final = "outside-ous"
 EXCLUDED_OU: Final = "excluded-ou"
 EXCLUDED_ATTRIBUTE: Final = "excluded-attribute"
@@ -27,6 +29,8 @@ DELETED: Final = "deleted"
 ACCOUNT_DISABLED: Final = 0x2
 """``userAccountControl``: the account is disabled."""
 
+_LINKED_MAILBOX_TYPE: Final = "2"
+
 Attributes = Mapping[str, Sequence[str]]
 """An object's attributes: name in lower case -> values as text."""
 
@@ -34,12 +38,15 @@ Attributes = Mapping[str, Sequence[str]]
 def object_left_out(dn: str, attributes: Attributes, scope: Scope, naming_context: str) -> str | None:
     """Why the object is not synchronized; None if it is.
 
-    ``naming_context`` is the DN of the domain's root, which short OU names (``OU=Sales``) are relative to.
+    ``naming_context`` is the DN of the domain's root, which short OU names (``OU=Sales``) are relative to. A linked
+    mailbox never counts by itself: its person is the master account, in a forest of its own. What the mailbox adds to
+    that account's object in the tenant is not modelled.
     """
     if first(attributes, "iscriticalsystemobject").upper() == "TRUE":
         return SYSTEM_OBJECT
     return (
         _name_left_out(first(attributes, "samaccountname"))
+        or (LINKED_MAILBOX if first(attributes, "msexchrecipienttypedetails") == _LINKED_MAILBOX_TYPE else None)
         or place_left_out(dn, scope, naming_context)
         or (EXCLUDED_ATTRIBUTE if _has_excluded_attribute(attributes, scope) else None)
     )

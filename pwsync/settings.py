@@ -99,7 +99,11 @@ class Connector:
 
 @dataclass
 class Settings:
-    """All settings of an agent. ``account`` and ``password`` are the synchronization account in the tenant."""
+    """All settings of an agent. ``account`` and ``password`` are the synchronization account in the tenant.
+
+    deletion_threshold: an export with more deletions than this does not take place (500 in the product); 0: no
+    threshold. match_by: the attribute by which accounts of several directories are one person; None: each is its own.
+    """
 
     connectors: tuple[Connector, ...]
     account: str
@@ -110,4 +114,6 @@ class Settings:
     staging: bool = False
     preferred_controllers: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     object_interval: timedelta = timedelta(minutes=30)
+    deletion_threshold: int = 500
+    match_by: str | None = None
     machine: str = "SYNC01"

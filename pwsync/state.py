@@ -119,7 +119,8 @@ class State:
     """Everything the agent knows, in memory; :meth:`pwsync.store.Store.commit` writes what was touched.
 
     waiting: passwords that are pending or due to be read. outbound: anchors of objects that the tenant does not have
-    as it should.
+    as it should. refused: anchors of objects that the tenant would not take as long as others have what they wish;
+    known by the process only, which learns it anew with every export.
     """
 
     def __init__(self) -> None:
@@ -130,6 +131,7 @@ class State:
         self.waiting: dict[str, PasswordState] = {}
         self.outbound: dict[str, ObjectState] = {}
         self.attributes: dict[str, str] = {}
+        self.refused: set[str] = set()
         self.touched = Touched()
 
     def set(self, name: str, value: str) -> None:
@@ -164,6 +166,7 @@ class State:
     def drop_object(self, anchor: str) -> None:
         self.objects.pop(anchor, None)
         self.outbound.pop(anchor, None)
+        self.refused.discard(anchor)
         self.attributes.pop(anchor, None)
         self.touched.objects[anchor] = None
 

@@ -1,8 +1,14 @@
-"""Synchronized objects: what the agent's export does to the tenant's users."""
+"""Synchronized objects: what the agent's export does to the tenant's users.
+
+Sign-in names and mail addresses (``mail`` and every entry of ``proxyAddresses``) belong to one user each. What happens
+to an object that wishes a taken one depends on a feature of the tenant, duplicate attribute resiliency (product
+documentation; on for all tenants since 2016): with it the object is written without the taken value, which is
+quarantined; without it the object is refused.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from datetime import datetime
 from typing import Any
 
@@ -14,7 +20,7 @@ DUPLICATE = "AttributeValueMustBeUnique"
 
 _DUPLICATE_TEXT = (
     "Unable to update this object because the following attributes associated with this object have values that may "
-    "already be associated with another object in your local directory services: [UserPrincipalName {upn};]. "
+    "already be associated with another object in your local directory services: [{values}]. "
     "Correct or remove the duplicate values in your local directory."
 )
 
@@ -33,18 +39,26 @@ _DETAIL_SOURCES: Mapping[str, tuple[str, ...]] = {
 class ObjectWriter:
     """Applies exported objects to the tenant's users.
 
-    A user whose sign-in name is taken is written without it (duplicate attribute resiliency, on for all tenants since
-    2016): it keeps the name it has, or gets one in the tenant's own domain, until a later export finds the wished one
-    free. Soft match, which would take over a cloud user of that name, is left out.
+    resilient: whether the tenant has duplicate attribute resiliency. With it a user whose sign-in name is taken keeps
+    the name it has, or gets one in the tenant's own domain, and taken addresses are left out, until a later export
+    finds the wished ones free. Soft match, which would take over a cloud user of that name, is left out.
     """
 
     def __init__(
-        self, clock: Callable[[], datetime], randomness: Randomness, users: UserIndex, tenant_domain: str
+        self,
+        clock: Callable[[], datetime],
+        randomness: Randomness,
+        users: UserIndex,
+        tenant_domain: str,
+        resilient: Callable[[], bool] = lambda: True,
     ) -> None:
         self._clock = clock
         self._randomness = randomness
         self._users = users
         self._tenant_domain = tenant_domain
+        self._resilient = resilient
+        self._holders: dict[str, str] = {}
+        self._held: dict[str, tuple[str, ...]] = {}
 
     def apply(self, obj: SyncObject) -> ObjectResult:
         """Add or set a user by its anchor, or put it into the recycle bin. The result says what went wrong."""
@@ -68,12 +82,37 @@ class ObjectWriter:
         if not isinstance(wished, str) or "@" not in wished:
             return _failure(obj, "InvalidUserPrincipalName", "a user needs a userPrincipalName with an @")
         holder = self._users.by_upn(wished)
-        quarantined = holder is not None and holder is not user
-        upn = self._substitute(wished, user, known) if quarantined else wished
-        self._put(obj.source_anchor, user, known, upn, attributes)
-        if quarantined:
-            return _success(obj, DUPLICATE, _DUPLICATE_TEXT.format(upn=wished))
-        return _success(obj)
+        name_taken = holder is not None and holder is not user
+        addresses = tuple(_addresses(attributes, user))
+        taken = [address for address in addresses if self._is_taken(address, user)]
+        if not name_taken and not taken:
+            self._put(obj.source_anchor, user, known, wished, attributes, addresses)
+            return _success(obj)
+        values = f"UserPrincipalName {wished};" * name_taken + "".join(f"ProxyAddresses {each};" for each in taken)
+        text = _DUPLICATE_TEXT.format(values=values)
+        if not self._resilient():
+            return _failure(obj, DUPLICATE, text)
+        upn = self._substitute(wished, user, known) if name_taken else wished
+        kept = tuple(address for address in addresses if address not in taken)
+        mail = attributes.get("mail")
+        if isinstance(mail, str) and _address(mail) in taken:
+            attributes = {**attributes, "mail": None}
+        self._put(obj.source_anchor, user, known, upn, attributes, kept)
+        return _success(obj, DUPLICATE, text)
+
+    def _is_taken(self, address: str, user: CloudUser | None) -> bool:
+        """Does another live user hold the address?"""
+        holder = self._holders.get(address)
+        if holder is None or (user is not None and holder == user.id):
+            return False
+        return self._users.by_id(holder) is not None and address in self._held.get(holder, ())
+
+    def _hold(self, user: CloudUser, addresses: tuple[str, ...]) -> None:
+        if addresses:
+            self._held[user.id] = addresses
+            self._holders.update(dict.fromkeys(addresses, user.id))
+        else:
+            self._held.pop(user.id, None)
 
     def _put(
         self,
@@ -82,6 +121,7 @@ class ObjectWriter:
         known: CloudUser | None,
         upn: str,
         attributes: Mapping[str, Any],
+        addresses: tuple[str, ...],
     ) -> None:
         now = self._clock()
         if user is not None:
@@ -97,6 +137,7 @@ class ObjectWriter:
         user.display_name = str(attributes.get("displayname") or user.display_name or upn.split("@")[0])
         user.enabled = _flag(attributes.get("accountenabled"), user.enabled)
         user.synced_at = now
+        self._hold(user, addresses)
         user.details = pack_details(_detail(attributes, name, user) for name in DETAILS)
 
     def _substitute(self, wished: str, user: CloudUser | None, known: CloudUser | None) -> str:
@@ -111,6 +152,20 @@ class ObjectWriter:
             if self._users.by_upn(upn) is None:
                 return upn
             local += "x"  # never an endless search, whatever is taken
+
+
+def _addresses(attributes: Mapping[str, Any], user: CloudUser | None) -> Iterator[str]:
+    """The addresses that an object wishes, each once; a mail address that is not told is the one the user has."""
+    mail = attributes.get("mail", None if user is None else user.detail("mail"))
+    found = [mail] if isinstance(mail, str) and mail else []
+    proxies = attributes.get("proxyaddresses")
+    found += [each for each in ([proxies] if isinstance(proxies, str) else proxies or ()) if isinstance(each, str)]
+    return iter(dict.fromkeys(_address(each) for each in found))
+
+
+def _address(text: str) -> str:
+    """An address as it is compared: without case, and without the prefix of mail addresses."""
+    return text.strip().lower().removeprefix("smtp:")
 
 
 def _detail(attributes: Mapping[str, Any], name: str, user: CloudUser) -> str | None:

@@ -41,7 +41,10 @@ from simulator.random import Randomness
 from simulator.refusal import Refusal
 
 PASSWORD_SYNC = "password-sync"  # noqa: S105 - a feature's name
-FEATURES = frozenset({PASSWORD_SYNC, FORCE_CHANGE, POLICY_FOR_SYNCED})
+RESILIENCY = "duplicate-attribute-resiliency"
+RESILIENCY_BITS = 8 | 32
+"""Duplicate attribute resiliency among the tenant's features, for sign-in names and for proxy addresses."""
+FEATURES = frozenset({PASSWORD_SYNC, FORCE_CHANGE, POLICY_FOR_SYNCED, RESILIENCY})
 
 ALERT_AFTER = timedelta(minutes=120)
 """The health service raises an alert after this long without a heartbeat (product documentation)."""
@@ -77,15 +80,17 @@ class Tenant:
         self.tenant_id = str(randomness.uuid("azure_ad/tenant"))
         self.features: set[str] = {PASSWORD_SYNC}
         self.federated_domains: set[str] = set()
-        # Bits of features that have no effect here: duplicate attribute resiliency (UPN and proxy address) is on.
-        self.other_features = 8 | 32
+        # Bits of features that are no password matter.
+        self.other_features = RESILIENCY_BITS
         self._observed = False
         self.users = UserIndex()
         self.last_contact: datetime | None = None
         self.last_ping: datetime | None = None
         self._sessions = Sessions(clock, randomness, self.users)
         self._passwords = PasswordWriter(clock, randomness, profile, self.users, self._sessions.revoke)
-        self._objects = ObjectWriter(clock, randomness, self.users, tenant_domain)
+        self._objects = ObjectWriter(
+            clock, randomness, self.users, tenant_domain, lambda: bool(self.other_features & RESILIENCY_BITS)
+        )
         self._verifier = PasswordVerifier()
         self._sign_ins = SignIns(clock, self.users, self._verifier)
         suffix = randomness.child("azure_ad/accounts").randbytes(6).hex()
@@ -234,7 +239,9 @@ class Tenant:
         """Switch a feature of :data:`FEATURES`. Raises Refusal("not-supported") for another name."""
         if name not in FEATURES:
             raise Refusal("not-supported", f"no feature {name!r}; known: {', '.join(sorted(FEATURES))}")
-        if on:
+        if name == RESILIENCY:
+            self.other_features = self.other_features & ~RESILIENCY_BITS | (RESILIENCY_BITS if on else 0)
+        elif on:
             self.features.add(name)
         else:
             self.features.discard(name)
