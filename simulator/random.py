@@ -34,6 +34,10 @@ class Randomness:
             for name, state in before.items():
                 self._children[name].setstate(state)
 
+    def children(self) -> dict[str, Random]:
+        """All generators that were asked for so far, by name."""
+        return dict(self._children)
+
     def uuid(self, name: str) -> UUID:
         """The next version 4 UUID of the stream ``name``."""
         return UUID(bytes=self.child(name).randbytes(16), version=4)

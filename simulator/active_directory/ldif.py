@@ -1,295 +1,176 @@
-"""Loading users from LDIF (RFC 2849): entries as an LDAP server exports them, added below a domain.
+"""Loading a directory from LDIF (RFC 2849): entries as an LDAP server exports them, added below a domain.
 
-``userPassword`` in clear gives the password. A file is checked as a whole first: nothing is loaded from a bad one.
+A file is checked as a whole first: nothing is loaded from a bad one. Three kinds of entries are taken:
+
+- people of any directory: organizational units are made as needed, a user's name is sAMAccountName, uid or cn, and what
+  a user of AD has beside that (principal name, display name) is made up;
+- entries with an objectGUID, which only an export of AD has (``ldifde``, ``ldapsearch``, our own): as they are, with
+  that GUID, since it is what an account is known by in the cloud. A SID is not kept: it is of the domain that it was
+  exported from;
+- what every domain holds anyway (its root, ``CN=Users``, built-in accounts and groups): it gets what the file says.
+
+``userPassword`` in clear, or ``unicodePwd`` as ``ldifde -i`` takes it, gives the password; no policy is asked. What the
+system alone writes (whenCreated, uSNChanged, memberOf, ...) is passed over with a note. A file in which a change
+(modify, delete, modrdn) occurs is a list of changes: see :mod:`simulator.active_directory.ldif_changes`.
 """
 
 from __future__ import annotations
 
-from base64 import b64decode
-from binascii import Error as Base64Error
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from simulator.active_directory import accounts, names, schema, values
+from pwsync.credential import nt_hash
+from simulator.active_directory import accounts, names, password_settings, passwords, policy
 from simulator.active_directory.accounts import Account
-from simulator.active_directory.names import InvalidName, parse_dn, rdn_key
-from simulator.active_directory.schema import Attribute, ObjectClass, Scalar, Value
-from simulator.refusal import Refusal
+from simulator.active_directory.ldif_check import Check, Planned
+from simulator.active_directory.ldif_text import LdifError, Note, Record, records
+from simulator.active_directory.schema import Value
 
 if TYPE_CHECKING:
     from simulator.active_directory.replica import Entry
     from simulator.active_directory.state import Controller, Domain
 
-_IGNORED = {"objectclass", "cn", "ou", "dc", "name", "userpassword", "distinguishedname"}
-
-
-class LdifError(ValueError):
-    """A file that can't be loaded: where, and why."""
-
-    def __init__(self, file: str, line: int, reason: str) -> None:
-        self.file = file
-        self.line = line
-        self.reason = reason
-        super().__init__(f"{file}:{line}: {reason}")
+__all__ = ["LdifError", "Loaded", "Note", "Record", "load_ldif", "read_ldif"]
 
 
 @dataclass(slots=True)
-class _Record:
-    """An entry of the file: its line, DN, and (line, attribute name, value) of each value."""
+class Loaded:
+    """What came of a file: the users made, each with the password if the file gives it; how many entries were made or
+    changed in all; what was passed over."""
 
-    line: int
-    dn: str = ""
-    lines: list[tuple[int, str, bytes]] = field(default_factory=list)
-
-
-@dataclass(slots=True)
-class _User:
-    """An entry that has been checked and can be made."""
-
-    line: int
-    path: list[tuple[str, str]]
-    kind: ObjectClass
-    name: str
-    values: dict[str, Value]
-    password: str | None
+    accounts: list[tuple[Account, str | None]] = field(default_factory=list)
+    entries: int = 0
+    notes: list[Note] = field(default_factory=list)
 
 
 def load_ldif(domain: Domain, source: Path | str, *, file: str = "<text>") -> list[tuple[Account, str | None]]:
-    """Load a file (a Path) or a text; the users made, each with the password if the file gives it.
+    """:func:`read_ldif`, the users alone."""
+    return read_ldif(domain, source, file=file).accounts
 
-    Organizational units are made as needed. A user's name is sAMAccountName, uid or cn, whichever comes first. Raises
-    LdifError (line, reason) before anything is changed, OSError if the file can't be read.
+
+def read_ldif(domain: Domain, source: Path | str | bytes, *, file: str = "<text>", lenient: bool = False) -> Loaded:
+    """Load a file (a Path), a text or its octets into a domain.
+
+    lenient: attributes and classes that the schema does not know are passed over with a note, as an export of a domain
+    with extensions of its own needs it. Raises LdifError (file, line, reason) before anything is changed, OSError if
+    the file can't be read.
     """
     if isinstance(source, Path):
         file, octets = str(source), source.read_bytes()
     else:
-        octets = source.encode()
-    check = _Check(domain, file)
-    planned = [planned for record in _records(octets, file) if (planned := check.entry(record)) is not None]
-    made = []
-    for user in planned:
-        entry = _make(domain, user)
-        if entry is not None:
-            made.append((Account(entry), user.password))
-    return made
+        octets = source.encode() if isinstance(source, str) else source
+    found = list(records(octets, file))
+    if any(record.change not in ("", "add") for record in found):
+        from simulator.active_directory.ldif_changes import apply_changes
+
+        return apply_changes(domain, found, file, lenient=lenient)
+    check = Check(domain, file, lenient=lenient)
+    planned = [each for record in found if (each := check.entry(record)) is not None]
+    check.links(planned)
+    maker = Maker(domain, check)
+    for each in planned:
+        maker.make(each)
+    maker.link()
+    return Loaded(maker.accounts, len(planned), check.notes())
 
 
-def _make(domain: Domain, user: _User) -> Entry | None:
-    controller = domain.controller()
-    path = names.join_dn(user.path[1:])
-    if not user.kind.is_account:
-        above = accounts.unit(controller, path)
-        if rdn_key(*user.path[0]) not in (above.children or {}):
-            controller.create(above, user.path[0][1], user.kind, user.values)
-        return None
-    more = dict(user.values)
-    for key in ("samaccountname", "userprincipalname", "displayname"):
-        more.pop(key, None)
-    display, upn = user.values.get("displayname"), user.values.get("userprincipalname")
-    return accounts.create(
-        domain,
-        controller,
-        user.name,
-        user.password,
-        user_class=user.kind.name,
-        ou=path or domain.dn,
-        cn=user.path[0][1],
-        display_name=str(display) if display else user.path[0][1],
-        upn=str(upn) if upn else None,
-        stored_attributes=more,
-        check_policy=False,
-    )
+class Maker:
+    """Makes what was checked."""
 
-
-def _records(octets: bytes, file: str) -> Iterator[_Record]:
-    """The entries of a file. Raises LdifError."""
-    record: _Record | None = None
-    for number, line in _unfolded(octets):
-        if not line:
-            if record is not None:
-                yield record
-            record = None
-            continue
-        name, value = _attribute_line(line, number, file)
-        if record is None:
-            if name.lower() == "version" and value.strip() == b"1":
-                continue
-            if name.lower() != "dn":
-                raise LdifError(file, number, f"an entry begins with dn:, not with {name}:")
-            record = _Record(number, _utf8(value, number, file))
-        elif name.lower() == "dn":
-            raise LdifError(file, number, "an empty line is missing before this entry")
-        elif name.lower() == "changetype":
-            if value.strip().lower() != b"add":
-                raise LdifError(file, number, f"only entries to add, not changetype: {_utf8(value, number, file)}")
-        else:
-            record.lines.append((number, name, value))
-    if record is not None:
-        yield record
-
-
-def _unfolded(octets: bytes) -> Iterator[tuple[int, bytes]]:
-    """Logical lines with their numbers: folded ones joined, comments left out, an empty one at the end."""
-    begun: tuple[int, bytes] | None = None
-    for number, line in enumerate(octets.removeprefix(b"\xef\xbb\xbf").replace(b"\r\n", b"\n").split(b"\n"), 1):
-        if line.startswith(b" ") and begun is not None:
-            begun = (begun[0], begun[1] + line[1:])
-            continue
-        if begun is not None and not begun[1].startswith(b"#"):
-            yield begun
-        begun = (number, line)
-    if begun is not None and not begun[1].startswith(b"#"):
-        yield begun
-    yield 0, b""
-
-
-def _attribute_line(line: bytes, number: int, file: str) -> tuple[str, bytes]:
-    name, sign, value = line.partition(b":")
-    if not sign or not name.strip():
-        raise LdifError(file, number, 'a line reads "attribute: value"')
-    text = _utf8(name, number, file).strip()
-    if value.startswith(b"<"):
-        raise LdifError(file, number, f"{text}: values by URL are not read")
-    if not value.startswith(b":"):
-        return text, value.lstrip(b" ")
-    try:
-        return text, b64decode(value[1:].strip(), validate=True)
-    except (Base64Error, ValueError):
-        raise LdifError(file, number, f"{text}: not base64") from None
-
-
-def _utf8(octets: bytes, number: int, file: str) -> str:
-    try:
-        return octets.decode()
-    except UnicodeDecodeError:
-        raise LdifError(file, number, "not UTF-8 text") from None
-
-
-class _Check:
-    """Checks entries against the domain and against each other."""
-
-    def __init__(self, domain: Domain, file: str) -> None:
+    def __init__(self, domain: Domain, check: Check) -> None:
+        self.accounts: list[tuple[Account, str | None]] = []
         self._domain = domain
-        self._file = file
-        self._root = [rdn_key(*part) for part in parse_dn(domain.dn)]
-        self._seen: dict[str, int] = {}
+        self._controller: Controller = domain.controller()
+        self._check = check
+        self._later: list[tuple[Entry, str, list[tuple[str, ...]]]] = []
 
-    def entry(self, record: _Record) -> _User | None:
-        """What to make of an entry; None for the domain's own root. Raises LdifError."""
-        path = self._path(record)
-        if not path:
-            return None
-        found = self._typed(record)
-        kind = self._kind(record, path)
-        if not kind.is_account:
-            return _User(record.line, path, kind, "", self._packed(record, found), None)
-        password = self._password(record)
-        stored = self._packed(record, found)
-        name = self._name(record, stored, path)
-        self._once(record, "dn " + ",".join(rdn_key(*part) for part in path), f"the name {record.dn!r}")
-        self._once(record, f"name {name.casefold()}", f"the account name {name!r}")
-        upn = str(stored.get("userprincipalname") or f"{name}@{self._domain.name}")
-        self._once(record, f"upn {upn.casefold()}", f"the principal name {upn!r}")
-        controller = self._domain.controller()
-        try:
-            accounts.check_names(self._domain, controller, name, upn, None)
-        except Refusal as refusal:
-            raise LdifError(self._file, record.line, refusal.detail) from None
-        if _exists(controller, path):
-            raise LdifError(self._file, record.line, f"{record.dn!r} exists already")
-        return _User(record.line, path, kind, name, stored, password)
+    def make(self, each: Planned) -> None:
+        """Make or change one entry."""
+        entry = self._check.existing(each.path)
+        if entry is not None:
+            self._merge(entry, each)
+            self._later += [(entry, key, targets) for key, targets in each.targets.items()]
+            return
+        if each.foreign and each.kind.is_account and each.kind.name != "computer":
+            entry = self._person(each)
+            self.accounts.append((Account(entry), each.password))
+        else:
+            entry = self._as_it_is(each)
+            if each.kind.is_account and each.kind.name != "computer":
+                self.accounts.append((Account(entry), each.password))
+        self._later += [(entry, key, targets) for key, targets in each.targets.items() if key not in entry.values]
 
-    def _once(self, record: _Record, key: str, what: str) -> None:
-        before = self._seen.setdefault(key, record.line)
-        if before != record.line:
-            raise LdifError(self._file, record.line, f"{what} is taken by the entry of line {before}")
+    def link(self) -> None:
+        """Set the links of everything that was made, now that all of it is there."""
+        for entry, key, targets in self._later:
+            guids = tuple(found.guid for path in targets if (found := self._check.at(path)) is not None)
+            known = entry.values.get(key)
+            before = known if isinstance(known, tuple) else ()
+            self._write(entry, {key: (*before, *(guid for guid in guids if guid not in before)) or None})
 
-    def _path(self, record: _Record) -> list[tuple[str, str]]:
-        """The DN's parts below the domain's root."""
-        try:
-            parts = parse_dn(record.dn)
-        except InvalidName as problem:
-            raise LdifError(self._file, record.line, str(problem)) from None
-        depth = len(self._root)
-        if [rdn_key(*part) for part in parts[-depth:]] != self._root:
-            raise LdifError(self._file, record.line, f"{record.dn!r} is not below {self._domain.dn}")
-        path = parts[:-depth]
-        for index, (kind, _) in enumerate(path):
-            if kind.upper() != "OU" and (index or kind.upper() not in ("CN", "UID")):
-                raise LdifError(
-                    self._file, record.line, f"{record.dn!r}: people lie below OUs and are named by CN or UID"
-                )
-        return path
+    def _merge(self, entry: Entry, each: Planned) -> None:
+        """What is there already gets what the file says."""
+        changes: dict[str, Value | None] = {key: value for key, value in each.values.items() if value != entry.get(key)}
+        self._write(entry, changes)
+        if entry.parent is None and password_settings.ROOT_KEYS & changes.keys():
+            self._domain.policy = password_settings.root_rules(entry)
+        self._set_password(entry, each)
 
-    def _typed(self, record: _Record) -> dict[str, list[Scalar]]:
-        found: dict[str, list[Scalar]] = {}
-        for number, name, octets in record.lines:
-            attribute = self._attribute(number, name)
-            if attribute.key in _IGNORED:
-                continue
-            if attribute.system or attribute.secret or attribute.constructed or attribute.key == "member":
-                raise LdifError(self._file, number, f"{attribute.name} can't be given")
-            try:
-                value = values.read(attribute, octets)
-            except values.InvalidValue as problem:
-                raise LdifError(self._file, number, str(problem)) from None
-            several = found.setdefault(attribute.key, [])
-            several.append(value)
-            if attribute.single and len(several) > 1:
-                raise LdifError(self._file, number, f"{attribute.name} takes one value")
-        return found
+    def _write(self, entry: Entry, changes: dict[str, Value | None]) -> None:
+        if changes:
+            self._controller.replica.write(entry, changes, self._controller.seconds())
 
-    def _attribute(self, number: int, name: str) -> Attribute:
-        attribute = schema.attribute(name)
-        if attribute is None:
-            raise LdifError(self._file, number, f"the schema has no attribute {name!r}")
-        return attribute
+    def _person(self, each: Planned) -> Entry:
+        """A user as people make one."""
+        more = dict(each.values)
+        for key in ("samaccountname", "userprincipalname", "displayname"):
+            more.pop(key, None)
+        display, upn = each.values.get("displayname"), each.values.get("userprincipalname")
+        rdn = each.path[0][1]
+        return accounts.create(
+            self._domain,
+            self._controller,
+            each.name,
+            each.password,
+            user_class=each.kind.name,
+            ou=names.join_dn(each.path[1:]) or self._domain.dn,
+            cn=rdn,
+            display_name=str(display) if display else rdn,
+            upn=str(upn) if upn else None,
+            stored_attributes=more,
+            check_policy=False,
+        )
 
-    @staticmethod
-    def _packed(record: _Record, found: dict[str, list[Scalar]]) -> dict[str, Value]:
-        packed = {key: values.pack(several) for key, several in found.items()}
-        return {key: value for key, value in packed.items() if value is not None}
+    def _as_it_is(self, each: Planned) -> Entry:
+        controller, kind = self._controller, each.kind
+        stored = {key: value for key, value in each.values.items() if value != kind.defaults.get(key)}
+        for key, targets in each.targets.items():
+            found = [self._check.at(path) for path in targets]
+            if None not in found:
+                stored[key] = tuple(target.guid for target in found if target is not None)
+        principal = kind.is_account or kind.name == "group"
+        if principal:
+            stored.setdefault("samaccountname", each.name)
+        if kind.is_account:
+            computer = kind.name == "computer"
+            stored.setdefault("useraccountcontrol", policy.WORKSTATION_ACCOUNT if computer else policy.NORMAL_ACCOUNT)
+            stored.setdefault("pwdlastset", 0)
+        parent = controller.home(names.join_dn(each.path[1:]) or self._domain.dn)
+        rid = controller.take_rid() if principal else 0
+        rdn = each.path[0][1]
+        if each.guid is None:
+            entry = controller.create(parent, rdn, kind, stored, rid=rid)
+        else:
+            entry = controller.replica.create(
+                parent, rdn, kind, stored, guid=each.guid, rid=rid, seconds=controller.seconds()
+            )
+        self._set_password(entry, each)
+        return entry
 
-    def _kind(self, record: _Record, path: list[tuple[str, str]]) -> ObjectClass:
-        listed = [(number, octets) for number, name, octets in record.lines if name.lower() == "objectclass"]
-        if not listed:
-            raise LdifError(self._file, record.line, "objectClass is missing")
-        names_given = [_utf8(octets, number, self._file) for number, octets in listed]
-        kind = schema.structural_class(names_given)
-        if kind is None or not (kind.is_account or kind.name == "organizationalUnit"):
-            listing = ", ".join(names_given)
-            raise LdifError(self._file, listed[0][0], f"users, inetOrgPersons and organizational units only: {listing}")
-        if (path[0][0].upper() == "OU") != (kind.rdn == "OU"):
-            raise LdifError(self._file, record.line, f"an object of class {kind.name} is not named {path[0][0]}=")
-        return kind
-
-    def _password(self, record: _Record) -> str | None:
-        found = [(number, octets) for number, name, octets in record.lines if name.lower() == "userpassword"]
-        if not found:
-            return None
-        if len(found) > 1:
-            raise LdifError(self._file, found[1][0], "userPassword takes one value")
-        number, octets = found[0]
-        text = _utf8(octets, number, self._file)
-        if text.startswith("{") and "}" in text:
-            raise LdifError(self._file, number, "userPassword is hashed; only clear text gives a password")
-        return text
-
-    def _name(self, record: _Record, stored: dict[str, Value], path: list[tuple[str, str]]) -> str:
-        for key in ("samaccountname", "uid"):
-            found = stored.get(key)
-            if found:
-                return str(found[0] if isinstance(found, tuple) else found)
-        return path[0][1]
-
-
-def _exists(controller: Controller, path: list[tuple[str, str]]) -> bool:
-    entry = controller.replica.root
-    for kind, value in reversed([("CN", path[0][1]), *path[1:]]):
-        child = (entry.children or {}).get(rdn_key(kind, value))
-        if child is None:
-            return False
-        entry = child
-    return True
+    def _set_password(self, entry: Entry, each: Planned) -> None:
+        if each.password is None:
+            return
+        last_set = each.values.get("pwdlastset")
+        also: dict[str, Value | None] = {} if last_set is None else {"pwdlastset": last_set}
+        passwords.store(self._controller, entry, nt_hash(each.password), "create", clear=each.password, also=also)
