@@ -33,6 +33,7 @@ from simulator.scenario.kinds import (
     Text,
     Upn,
     read_word,
+    whole,
 )
 from simulator.scenario.values import bad
 
@@ -279,6 +280,7 @@ class AgentConfigure(Action):
     preferred_controllers: PreferredControllers | None = None
     scope: ScopeSpec | None = None
     object_interval: Duration | None = None
+    deletion_threshold: Annotated[int, whole(0, 1_000_000)] | None = None
 
     @model_validator(mode="after")
     def _check(self) -> AgentConfigure:
@@ -396,6 +398,7 @@ class CloudSetFeature(Action):
     password_sync: Switch | None = None
     force_password_change_on_logon: Switch | None = None
     cloud_policy_for_synced_users: Switch | None = None
+    duplicate_attribute_resiliency: Switch | None = None
 
     @model_validator(mode="after")
     def _check(self) -> CloudSetFeature:

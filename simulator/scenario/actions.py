@@ -280,6 +280,8 @@ def configure(world: World, what: Any, sessions: Sessions) -> str:
         changes["staging"] = what.staging
     if what.object_interval is not None:
         changes["object_interval"] = what.object_interval
+    if what.deletion_threshold is not None:
+        changes["deletion_threshold"] = what.deletion_threshold
     if what.scope is not None:
         changes["scope"] = scope_of(what.scope)
     if what.preferred_controllers is not None:

@@ -41,7 +41,8 @@ from simulator.scenario.nodes import Scalar
 from simulator.scenario.values import bad
 
 DEFAULT_DOMAIN = "contoso.example"
-FEATURES = ("password-sync", "force-password-change-on-logon", "cloud-policy-for-synced-users")
+FEATURES = ("password-sync", "force-password-change-on-logon", "cloud-policy-for-synced-users",
+            "duplicate-attribute-resiliency")  # fmt: skip
 
 
 def read_features(value: object) -> dict[str, bool]:
@@ -216,6 +217,8 @@ class AgentSpec(Part):
     fips: Flag = False
     batch_size: Annotated[int, whole(1, 50)] = 50
     preferred_controllers: PreferredControllers = Field(default_factory=dict)
+    deletion_threshold: Annotated[int, whole(0, 1_000_000)] = 500
+    match_by: Name | None = None
 
 
 class CloudPolicyKeys(Part):

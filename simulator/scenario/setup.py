@@ -122,6 +122,8 @@ class Setup:
             world.make_settings(
                 scope=scope_of(self.given.scope),
                 batch_size=self.given.agent.batch_size,
+                deletion_threshold=self.given.agent.deletion_threshold,
+                match_by=self.given.agent.match_by,
                 preferred_controllers=dict(self.given.agent.preferred_controllers),
                 staging=staging and sync != "settled",
             )
