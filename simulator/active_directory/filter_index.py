@@ -52,7 +52,7 @@ def _by_index(node: Match, replica: Replica) -> list[Entry] | None:
         return _one(replica.by_upn.get(matched_text(node.value).casefold()))
     if key == "memberof":
         group = entry_named(matched_text(node.value), replica)
-        return [] if group is None else [replica.by_guid[guid] for guid in member_guids(group)]
+        return [] if group is None else [replica.by_guid[guid] for guid in member_guids(group) if guid in replica.by_guid]
     if key == "distinguishedname":
         return _one(entry_named(matched_text(node.value), replica))
     if key == "objectguid":

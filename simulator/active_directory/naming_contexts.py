@@ -85,11 +85,10 @@ def _domain_of(controller: Controller, parts: Rdns) -> str:
 
 def url(host: str, dn: str, scope: str = "") -> str:
     """An LDAP URL (RFC 4516)."""
-    escaped = "".join(letter if letter not in _UNSAFE else f"%{ord(letter):02X}" for letter in dn)
-    return f"ldap://{host}/{escaped}{f'??{scope}' if scope else ''}"
+    return f"ldap://{host}/{dn.translate(_ESCAPES)}{f'??{scope}' if scope else ''}"
 
 
-_UNSAFE = frozenset(' "<>?#%\\^`{|}[]')
+_ESCAPES = {ord(letter): f"%{ord(letter):02X}" for letter in ' "<>?#%\\^`{|}[]'}
 
 
 def subordinates(controller: Controller, base: Entry, scope: int) -> list[list[str]]:

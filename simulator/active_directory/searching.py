@@ -110,12 +110,15 @@ def locate(controller: Controller, dn: str, *, deleted: bool = False) -> Entry:
             parts = names.parse_dn(dn)
         except names.InvalidName:
             raise errors.bad_dn(dn) from None
-        replica = naming_contexts.replica_of(controller, parts)
-        if replica is None:
-            raise naming_contexts.referral(controller, parts)
-        entry, left = replica.nearest(parts)
-        matched = entry.dn if entry is not None else ""
-        entry = None if left else entry
+        entry = controller.replica.resolve(parts)
+        matched = ""
+        if entry is None:
+            replica = naming_contexts.replica_of(controller, parts)
+            if replica is None:
+                raise naming_contexts.referral(controller, parts)
+            nearest, left = replica.nearest(parts)
+            matched = nearest.dn if nearest is not None else ""
+            entry = None if left else nearest
     if entry is None or (hidden(entry) and not deleted):
         raise errors.no_object(matched)
     return entry
@@ -200,7 +203,7 @@ def _in_order(entries: list[Entry], key: SortKey) -> list[Entry]:
             having.append((values.matching_form(attribute, found[0]), entry))
         else:
             lacking.append(entry)
-    having.sort(key=lambda pair: pair[0], reverse=key.reverse)  # type: ignore[arg-type] # of one syntax
+    having.sort(key=lambda pair: pair[0], reverse=key.reverse)
     ordered = [entry for _, entry in having]
     return [*lacking, *ordered] if key.reverse else [*ordered, *lacking]
 

@@ -9,9 +9,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from pwsync.credential import nt_hash
-from simulator.active_directory import errors, logon, names, searching
+from simulator.active_directory import bind_names, errors, logon, searching
 from simulator.active_directory.replica import Entry
-from simulator.active_directory.replication import find_account
 from simulator.active_directory.requests import Found, Search
 from simulator.active_directory.searching import Pages
 
@@ -41,30 +40,32 @@ class Session:
         self.pages = Pages()
 
     def bind(self, name: str, password: str) -> None:
-        """A simple bind by DN, userPrincipalName or DOMAIN\\name; no name and no password is anonymous.
+        """A simple bind by any name of :mod:`simulator.active_directory.bind_names`.
 
-        The password before the current one counts for an hour. Raises LdapError 49 with the sub-code of the reason.
+        Without a password it is anonymous, with a name too (RFC 4513 5.1.2: unauthenticated). The password before the
+        current one counts for an hour; the workstation is the controller itself, as in the product. Raises LdapError
+        49 with the sub-code of the reason.
         """
         self.unbind()
-        if not name and not password:
-            return
         if not password:
-            raise errors.unwilling(0x2035)
-        entry = self._named(name)
-        if entry is None or not entry.kind.is_account or entry.deleted:
+            return
+        try:
+            entry = bind_names.account(self.controller, name)
+        except bind_names.AmbiguousName:
+            raise errors.bind_error("ambiguous") from None
+        if entry is None or not entry.kind.is_account:
             raise errors.bind_error("no-such-user")
-        reason = logon.check(self.controller, entry, nt_hash(password), observe=self.observed, grace=True)
+        reason = logon.check(
+            self.controller,
+            entry,
+            nt_hash(password),
+            observe=self.observed,
+            grace=True,
+            workstation=self.controller.name,
+        )
         if reason != "ok":
             raise errors.bind_error(reason)
         self._bound = entry.guid
-
-    def _named(self, name: str) -> Entry | None:
-        if "=" in name:
-            try:
-                return self.controller.replica.resolve(names.parse_dn(name))
-            except names.InvalidName:
-                return None
-        return find_account(self.controller, name)
 
     def administrator(self) -> bool:
         """Whether the bound account may write what it likes."""
