@@ -95,7 +95,7 @@ class ReplicationServer:
         return {"binding": binding, "challenge": challenge, "target_info": target, "epoch": controller.epoch}
 
     def _authenticate(self, message: Mapping[str, Any]) -> dict[str, Any]:
-        controller, proof = self._controller, bytes(message["proof"])
+        controller, proof = self._controller, _octets(message["proof"])
         epoch = message.get("epoch", 0)
         if type(epoch) is not int or not 0 <= epoch <= EPOCH_MAX:
             raise ReplicationError(INVALID_PARAMETER, "a replication epoch is a number of four bytes")
@@ -105,7 +105,7 @@ class ReplicationServer:
             raise ReplicationError(LOGON_FAILURE, "The user name or password is incorrect.")
         nt = entry.octets("unicodepwd")
         response_key = ntlm.ntowf_v2(nt, message["account"], message["domain"])
-        right = hmac.compare_digest(ntlm.nt_proof(response_key, challenge, bytes(message["client_blob"])), proof)
+        right = hmac.compare_digest(ntlm.nt_proof(response_key, challenge, _octets(message["client_blob"])), proof)
         # An unusable hash stands for a wrong proof, so that counters and lockout work as in any logon.
         reason = logon.check(controller, entry, nt if right and nt else b"", observe=self._observed)
         if reason != "ok":
@@ -115,12 +115,12 @@ class ReplicationServer:
         return {"handle": handle}
 
     def _unbind(self, message: Mapping[str, Any]) -> dict[str, Any]:
-        self._sessions.pop(bytes(message["handle"]), None)
+        self._sessions.pop(_octets(message["handle"]), None)
         return {}
 
     def _get_changes(self, message: Mapping[str, Any]) -> dict[str, Any]:
         controller = self._controller
-        session = self._sessions.get(bytes(message["handle"]))
+        session = self._sessions.get(_octets(message["handle"]))
         if session is None:
             raise ReplicationError(INVALID_HANDLE, "The handle is invalid.")
         account = controller.replica.by_guid.get(session.account)
@@ -138,11 +138,11 @@ class ReplicationServer:
         self._check_rights(account, keys, single=guid is not None, bare=bare)
         writer = _Writer(controller, keys, session.key, bare=bare)
         if guid is not None:
-            entry = controller.replica.by_guid.get(bytes(guid))
+            entry = controller.replica.by_guid.get(_octets(guid))
             if entry is None:
                 raise ReplicationError(OBJECT_NOT_FOUND, "Directory object not found.")
             found = writer.describe(entry, writer.stamps_of(entry))
-            cookie = message.get("cookie") or b""
+            cookie = _octets(message.get("cookie") or b"")
             return {"objects": [found], "cookie": cookie, "more": False, "extended_ret": EXTENDED_SUCCESS}
         return writer.page(self._resumed(message), max(1, min(int(message["max_objects"]), OBJECTS_MAX)))
 
@@ -150,7 +150,7 @@ class ReplicationServer:
         """Where the client goes on. One that has heard more of this controller than there is finds out a rollback, as
         a partner does (unconfirmed for clients that are not domain controllers)."""
         try:
-            return cookies.resume(self._controller.replica, message.get("cookie"))
+            return cookies.resume(self._controller.replica, _octets(message.get("cookie") or b""))
         except cookies.CookieAhead:
             self._controller.quarantine()
             raise _rejected() from None
@@ -182,6 +182,13 @@ class ReplicationServer:
         secret = single or any(schema.ATTRIBUTES[key].secret for key in keys)
         if "replicate-changes" not in rights or (secret and not bare and "replicate-changes-all" not in rights):
             raise ReplicationError(DRA_ACCESS_DENIED, "Replication access was denied.")
+
+
+def _octets(value: Any) -> bytes:
+    """A field of octets; a number would make as many zeros."""
+    if not isinstance(value, bytes):
+        raise TypeError(f"bytes are needed, not {type(value).__name__}")
+    return value
 
 
 def _rejected() -> ReplicationError:
