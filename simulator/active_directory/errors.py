@@ -22,6 +22,9 @@ LOGON_CODES = {
     "wrong-password": "52e",
     "disabled": "533",
     "account-expired": "701",
+    "logon-hours": "530",
+    "workstation": "531",
+    "ambiguous": "57",
     "expired": "532",
     "must-change": "773",
     "locked": "775",
@@ -33,6 +36,8 @@ WIN32_OF_LOGON = {
     "wrong-password": 1326,
     "disabled": 1331,
     "account-expired": 1793,
+    "logon-hours": 1328,
+    "workstation": 1329,
     "expired": 1330,
     "must-change": 1907,
     "locked": 1909,
@@ -40,6 +45,18 @@ WIN32_OF_LOGON = {
 """Win32 codes of a refused logon, as replication's bind answers them. Whether a name exists is not told."""
 
 PASSWORD_RESTRICTION, INVALID_PASSWORD = 0x52D, 0x56
+ACCESS_DENIED, GENERAL_FAILURE, INVALID_PARAMETER = 0x5, 0x1F, 0x57
+INVALID_ACCOUNT_NAME, USER_EXISTS, NO_SUCH_USER = 0x523, 0x524, 0x525
+MEMBER_NOT_IN_GROUP, MEMBER_NOT_IN_ALIAS, MEMBER_IN_ALIAS, INVALID_MEMBER = 0x529, 0x561, 0x562, 0x56C
+OBJ_CLASS_VIOLATION, CANT_ON_NON_LEAF, CANT_ON_RDN, CANT_MOD_OBJ_CLASS = 0x2014, 0x2015, 0x2016, 0x2017
+NO_ATTRIBUTE, VALUE_EXISTS, SINGLE_VALUE, RANGE_CONSTRAINT = 0x2084, 0x2083, 0x2081, 0x2082
+NO_VALUE, NAME_EXISTS, RDN_DOES_NOT_MATCH, ILLEGAL_OPERATION = 0x2085, 0x2071, 0x2073, 0x2077
+CLASS_REQUIRED, MISSING_ATTRIBUTE, NOT_DEFINED_FOR_CLASS, ILLEGAL_SUPERIOR = 0x207B, 0x207C, 0x207D, 0x2099
+CANT_ADD_SYSTEM_ONLY, CROSS_NC_RENAME, CANT_MOD_SYSTEM_ONLY, NAME_REFERENCE_INVALID = 0x20A6, 0x20B0, 0x20B1, 0x20B5
+OWNED_BY_SAM, CANT_DELETE = 0x209A, 0x20CE
+SECURITY_ILLEGAL_MODIFY, CONSTRUCTED_ATTRIBUTE, CANT_MOD_PRIMARY_GROUP = 0x20E7, 0x211B, 0x213A
+INVALID_GROUP_TYPE, HAVE_PRIMARY_MEMBERS, CRITICAL_IN_TREE = 0x2141, 0x2149, 0x2170
+SPN_NOT_UNIQUE, UPN_NOT_UNIQUE = 0x21C7, 0x21C8
 
 
 class LdapError(Exception):
@@ -87,19 +104,26 @@ def not_bound() -> LdapError:
 
 
 def no_rights(win32: int = 0x2098) -> LdapError:
-    """insufficientAccessRights."""
+    """insufficientAccessRights; a reset without the right to it is ``ACCESS_DENIED``."""
+    place = "031A1190" if win32 == ACCESS_DENIED else "03150BC1"
     return LdapError(
         INSUFFICIENT_ACCESS_RIGHTS,
-        f"{win32:08X}: SecErr: DSID-03150BC1, problem 4003 (INSUFF_ACCESS_RIGHTS), data 0\n\x00",
+        f"{win32:08X}: SecErr: DSID-{place}, problem 4003 (INSUFF_ACCESS_RIGHTS), data 0\n\x00",
     )
 
 
 def unwilling(win32: int = 0x2035) -> LdapError:
     """unwillingToPerform."""
+    place = "031A12D2" if win32 in (GENERAL_FAILURE, PASSWORD_RESTRICTION) else "031A1262"
     return LdapError(
         UNWILLING_TO_PERFORM,
-        f"{win32:08X}: SvcErr: DSID-031A1262, problem 5003 (WILL_NOT_PERFORM), data 0\n\x00",
+        f"{win32:08X}: SvcErr: DSID-{place}, problem 5003 (WILL_NOT_PERFORM), data 0\n\x00",
     )
+
+
+def unprotected() -> LdapError:
+    """What a write of a password over a connection in clear is answered with."""
+    return unwilling(GENERAL_FAILURE)
 
 
 def wrong_extension(control: str) -> LdapError:
@@ -117,20 +141,57 @@ _ATTRIBUTE_PROBLEMS = {
     ATTRIBUTE_OR_VALUE_EXISTS: "1006 (ATT_OR_VALUE_EXISTS)",
 }
 
+_IDENTIFIERS = {
+    "objectclass": 0x0, "cn": 0x3, "sn": 0x4, "c": 0x6, "l": 0x7, "title": 0xC, "description": 0xD,
+    "telephonenumber": 0x14, "member": 0x1F, "userpassword": 0x23, "givenname": 0x2A, "displayname": 0x2000D,
+    "memberof": 0x20066, "department": 0x2008D, "company": 0x20092, "proxyaddresses": 0x200D2,
+    "objectguid": 0x90002, "useraccountcontrol": 0x90008, "lockoutduration": 0x9003C, "logonhours": 0x90040,
+    "lockoutthreshold": 0x90049, "maxpwdage": 0x9004A, "minpwdage": 0x9004E, "minpwdlength": 0x9004F,
+    "dbcspwd": 0x90037, "unicodepwd": 0x9005A, "ntpwdhistory": 0x9005E, "pwdhistorylength": 0x9005F,
+    "pwdlastset": 0x90060, "primarygroupid": 0x90062, "objectsid": 0x90092, "samaccountname": 0x900DD,
+    "userprincipalname": 0x90290, "lockouttime": 0x90296, "grouptype": 0x902EE, "serviceprincipalname": 0x90303,
+    "mail": 0x150003, "manager": 0x15000A,
+}  # fmt: skip
+"""Attributes by the number that the server prints: their OID under its prefix table ([MS-DRSR] 5.16.4)."""
+
 
 def attribute_error(code: int, win32: int, attribute: str) -> LdapError:
     """A complaint about an attribute's value."""
-    problem = _ATTRIBUTE_PROBLEMS[code]
+    problem, number = _ATTRIBUTE_PROBLEMS[code], _IDENTIFIERS.get(attribute.lower())
+    named = f"({attribute})" if number is None else f"{number:x} ({attribute})"
     return LdapError(
         code,
         f"{win32:08X}: AtrErr: DSID-03191083, #1:\n\t0: {win32:08X}: DSID-03191083, "
-        f"problem {problem}, data 0, Att ({attribute})\n\x00",
+        f"problem {problem}, data 0, Att {named}\n\x00",
     )
 
 
-def update_error(code: int, win32: int, problem: str) -> LdapError:
+_UPDATE_PROBLEMS = {
+    NAMING_VIOLATION: "6001 (NAMING_VIOLATION)",
+    OBJECT_CLASS_VIOLATION: "6002 (OBJ_CLASS_VIOLATION)",
+    NOT_ALLOWED_ON_NON_LEAF: "6003 (CANT_ON_NON_LEAF)",
+    NOT_ALLOWED_ON_RDN: "6004 (CANT_ON_RDN)",
+    ENTRY_ALREADY_EXISTS: "6005 (ENTRY_EXISTS)",
+    AFFECTS_MULTIPLE_DSAS: "6006 (AFFECTS_MULT_DSAS)",
+    OBJECT_CLASS_MODS_PROHIBITED: "6007 (CANT_MOD_OBJ_CLASS)",
+}
+
+
+def update_error(code: int, win32: int) -> LdapError:
     """A complaint about an object's place or class."""
+    problem = _UPDATE_PROBLEMS[code]
     return LdapError(code, f"{win32:08X}: UpdErr: DSID-031A11E2, problem {problem}, data 0\n\x00")
+
+
+def invalid_argument(win32: int = INVALID_PARAMETER) -> LdapError:
+    """other: what the accounts database does not take."""
+    return LdapError(OTHER, f"{win32:08X}: SysErr: DSID-031A11FD, problem 22 (Invalid argument), data 0\n\x00")
+
+
+def no_member() -> LdapError:
+    """noSuchObject for somebody who is to become a member and is not there."""
+    text = f"{NO_SUCH_USER:08X}: NameErr: DSID-031A1292, problem 2001 (NO_OBJECT), data 0, best match of:\n\t''\n\x00"
+    return LdapError(NO_SUCH_OBJECT, text)
 
 
 def unknown_attribute(name: str) -> LdapError:

@@ -28,11 +28,13 @@ def check(
     *,
     observe: bool = False,
     grace: bool = False,
+    workstation: str = "",
 ) -> str:
     """The outcome of a logon with a password whose NT hash is ``nt``; a word of :data:`errors.LOGON_CODES` or ``ok``.
 
     A wrong password wins over every other reason except locked. observe: leaves no trace. grace: the previous
-    password counts for an hour after a change. Order of reasons: [MS-ADTS] 5.1.1.1.1 and measured sub-codes.
+    password counts for an hour after a change. workstation: where the logon happens, if that is known. Order of
+    reasons: [MS-ADTS] 5.1.1.1.1 and measured sub-codes.
     """
     if is_locked(controller, entry):
         return "locked"
@@ -40,7 +42,7 @@ def check(
         if not observe:
             count_wrong(controller, entry, nt)
         return "wrong-password"
-    reason = standing(controller, entry)
+    reason = standing(controller, entry, workstation)
     if not observe and reason == "ok":
         _record_success(controller, entry)
     return reason
@@ -61,13 +63,20 @@ def matches(controller: Controller, entry: Entry, nt: bytes, *, grace: bool = Fa
     return stamp is not None and controller.now() - stamp.changed * TICKS_PER_SECOND < ticks(policy.GRACE)
 
 
-def standing(controller: Controller, entry: Entry) -> str:
-    """What the account's state says to someone with the right password."""
+def standing(controller: Controller, entry: Entry, workstation: str = "") -> str:
+    """What the account's state says to someone with the right password.
+
+    Hours and workstations stand before the password's age (unconfirmed).
+    """
     flags, now = entry.integer("useraccountcontrol"), controller.now()
     if flags & policy.DISABLED:
         return "disabled"
     if policy.account_expired(entry.integer("accountexpires"), now):
         return "account-expired"
+    if not policy.hours_allow(entry.octets("logonhours"), now):
+        return "logon-hours"
+    if workstation and not policy.workstation_allowed(entry.text("userworkstations"), workstation):
+        return "workstation"
     last_set = entry.integer("pwdlastset")
     if policy.must_change(last_set, flags):
         return "must-change"

@@ -21,8 +21,8 @@ from pyasn1.type import namedtype, univ
 
 from simulator.active_directory import errors, writes
 from simulator.active_directory.errors import LdapError
-from simulator.active_directory.filter import DEPTH_MAX, And, Filter, Match, Not, Or
-from simulator.active_directory.requests import DIRSYNC, TREE_DELETE, Control, Found, Search
+from simulator.active_directory.filter import DEPTH_MAX, And, Filter, Match, Not, Or, limit_exceeded
+from simulator.active_directory.requests import DIRSYNC, SUPPORTED_CONTROLS, TREE_DELETE, Control, Found, Search
 from simulator.active_directory.session import Session
 
 REQUESTS = (
@@ -158,9 +158,9 @@ def _decoded(octets: bytes, definition: Any) -> Any:
 
 
 def decode_filter(octets: bytes, depth: int = 0) -> Filter:
-    """A filter out of its octets. Raises Undecodable, and LdapError if it is nested too deep."""
+    """A filter out of its octets. Raises Undecodable, and LdapError 11 if it is nested too deep."""
     if depth > DEPTH_MAX:
-        raise too_deep()
+        raise limit_exceeded()
     tag = octets[0] if octets else 0
     if tag not in (_AND, _OR, _NOT):
         return read_filter(_decoded(octets, _FILTER))
@@ -190,11 +190,6 @@ def _elements(octets: bytes) -> list[bytes]:
     except IndexError:
         raise Undecodable("a filter breaks off") from None
     return found
-
-
-def too_deep() -> LdapError:
-    """The answer to a filter that is nested deeper than anyone needs (the product's own limit is unconfirmed)."""
-    return LdapError(errors.OTHER, "000020EF: LdapErr: the filter is nested too deep, data 0, v1db1\x00")
 
 
 # --- requests -----------------------------------------------------------------------------------------------------
@@ -305,7 +300,7 @@ def bind(session: Session, request: Any) -> None:
 def perform(session: Session, kind: str, request: Any, controls: Sequence[Control]) -> int:
     """Carry out any request that has one answer; returns the result code of success. Raises LdapError."""
     for control in controls:
-        if control.critical and control.oid != TREE_DELETE:
+        if control.critical and control.oid not in SUPPORTED_CONTROLS:
             raise errors.wrong_extension(control.oid)
     if kind == "bindRequest":
         bind(session, request)
@@ -320,11 +315,13 @@ def perform(session: Session, kind: str, request: Any, controls: Sequence[Contro
             [(text(each["type"]), _octets(each["vals"])) for each in request["attributes"]],
         )
     elif kind == "modifyRequest":
-        writes.modify(session, text(request["object"]), [_change(change) for change in request["changes"]])
+        changes = [_change(change) for change in request["changes"]]
+        writes.modify(session, text(request["object"]), changes, controls)
     elif kind == "modDNRequest":
         superior = request["newSuperior"]
         above = text(superior) if superior is not None and superior.hasValue() else None
-        writes.modify_dn(session, text(request["entry"]), text(request["newrdn"]), above)
+        old = bool(request["deleteoldrdn"])
+        writes.modify_dn(session, text(request["entry"]), text(request["newrdn"]), above, delete_old=old)
     elif kind == "delRequest":
         writes.delete(session, text(request), tree=any(control.oid == TREE_DELETE for control in controls))
     else:

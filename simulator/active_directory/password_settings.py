@@ -184,6 +184,11 @@ def resultant(entry: Entry) -> Entry | None:
     return min(found, key=_rank, default=None)
 
 
+def for_members(group: Entry) -> Entry | None:
+    """The password settings object that holds for new members of a group that have none of their own."""
+    return min(applied(group), key=_rank, default=None)
+
+
 def _rank(settings: Entry) -> tuple[int, bytes]:
     return settings.integer("msds-passwordsettingsprecedence"), settings.guid
 

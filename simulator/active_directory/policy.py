@@ -18,6 +18,7 @@ TRUST_ACCOUNTS = 0x800 | WORKSTATION_ACCOUNT | 0x2000
 UNWRITABLE_FLAGS = 0x10 | 0x40 | 0x800000
 """userAccountControl: lockout, can't-change and expired are computed elsewhere; writes of them are masked off."""
 
+HOURS_SIZE, HOURS_TO_MONDAY, HOUR = 21, 24, ticks(timedelta(hours=1))
 HASH_SIZE = 16
 HISTORY_KEPT = 3
 """Hashes kept in any case: the current one, the one with an hour of grace, and the one before it."""
@@ -118,6 +119,23 @@ def must_change(last_set: int, flags: int) -> bool:
 def account_expired(expires: int, now: int) -> bool:
     """accountExpires: 0 and NEVER mean never."""
     return expires not in (0, NEVER) and expires <= now
+
+
+def hours_allow(hours: bytes, now: int) -> bool:
+    """Whether logonHours let someone in now: 21 bytes, a bit for each hour of the week from Sunday 00:00 UTC on.
+
+    Anything else is no restriction.
+    """
+    if len(hours) != HOURS_SIZE:
+        return True
+    hour = (now // HOUR + HOURS_TO_MONDAY) % (7 * 24)  # FILETIMEs begin on a Monday
+    return bool(hours[hour // 8] >> hour % 8 & 1)
+
+
+def workstation_allowed(workstations: str, name: str) -> bool:
+    """Whether userWorkstations, names with commas between them, let someone in at a computer."""
+    allowed = [each.strip().casefold() for each in workstations.split(",") if each.strip()]
+    return not allowed or name.casefold() in allowed
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,166 @@
+"""What a write request carries: changes, values in their attribute's syntax, passwords; what each class may have."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from simulator.active_directory import errors, names, password_settings, schema, values
+from simulator.active_directory.errors import LdapError
+from simulator.active_directory.schema import Attribute, ObjectClass, Scalar
+
+if TYPE_CHECKING:
+    from simulator.active_directory.session import Session
+
+ADD, DELETE, REPLACE = 0, 1, 2
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """One change of a modify request: operation (0 add, 1 delete, 2 replace), attribute, values."""
+
+    operation: int
+    name: str
+    octets: tuple[bytes, ...]
+
+
+def known(name: str) -> Attribute:
+    """The attribute of that name. Raises LdapError 16."""
+    attribute = schema.attribute(name)
+    if attribute is None:
+        raise errors.unknown_attribute(name)
+    return attribute
+
+
+def password_of(octets: bytes) -> str:
+    """A password out of a unicodePwd value: quoted UTF-16LE. Raises LdapError 53."""
+    if len(octets) % 2 or len(octets) < 4:
+        raise errors.unwilling()
+    text = octets.decode("utf-16-le", "surrogatepass")
+    if text[0] != '"' or text[-1] != '"':
+        raise errors.unwilling()
+    return text[1:-1]
+
+
+def is_password(session: Session, attribute: Attribute) -> bool:
+    """Whether writing an attribute sets the password: unicodePwd, and userPassword where dSHeuristics says so.
+
+    fUserPwdSupport is the ninth character; everything but 0 and 2 means yes ([MS-ADTS] 6.1.1.2.4.1.2).
+    """
+    if attribute.key == "userpassword":
+        return session.controller.domain.forest.heuristics[8:9] not in ("", "0", "2")
+    return attribute.key == "unicodepwd"
+
+
+def new_password(attribute: Attribute, octets: bytes) -> str:
+    """The password in a value of unicodePwd or userPassword (UTF-8, not quoted). Raises LdapError 53."""
+    if attribute.key == "unicodepwd":
+        return password_of(octets)
+    try:
+        return octets.decode()
+    except UnicodeDecodeError:
+        raise errors.unwilling() from None
+
+
+RANGES = {
+    "codepage": (0, 65535), "countrycode": (0, 65535), "lockoutthreshold": (0, 65535), "pwdhistorylength": (0, 65535),
+    "msds-lockoutduration": (-(1 << 63), 0), "msds-lockoutobservationwindow": (-(1 << 63), 0),
+    "msds-lockoutthreshold": (0, 65535), "msds-maximumpasswordage": (-(1 << 63), 0),
+    "msds-minimumpasswordage": (-(1 << 63), 0), "msds-minimumpasswordlength": (0, 255),
+    "msds-passwordhistorylength": (0, 65535), "msds-passwordsettingsprecedence": (1, (1 << 31) - 1),
+}  # fmt: skip
+"""rangeLower and rangeUpper of numbers ([MS-ADA1], [MS-ADA2])."""
+
+
+def read(session: Session, attribute: Attribute, octets: bytes, *, existing: bool = True) -> Scalar:
+    """One value from the wire; links become objectGUIDs, other names must be those of objects (with ``existing``).
+
+    Raises LdapError 21, 19, or 32 for a member that there is not.
+    """
+    if attribute.key in schema.LINKS:
+        return _link(session, attribute, octets)
+    try:
+        found = values.read(attribute, octets)
+    except values.InvalidValue as problem:
+        syntax = problem.code == values.INVALID_SYNTAX
+        win32 = errors.NAME_REFERENCE_INVALID if syntax else errors.RANGE_CONSTRAINT
+        raise errors.attribute_error(problem.code, win32, attribute.name) from None
+    if isinstance(found, int) and attribute.key in RANGES:
+        low, high = RANGES[attribute.key]
+        if not low <= found <= high:
+            raise errors.attribute_error(errors.CONSTRAINT_VIOLATION, errors.RANGE_CONSTRAINT, attribute.name)
+    if existing and attribute.syntax == schema.NAME and isinstance(found, str):
+        return _name(session, attribute, found)
+    return found
+
+
+def _link(session: Session, attribute: Attribute, octets: bytes) -> bytes:
+    try:
+        return session.target(octets.decode("utf-8", "replace")).guid
+    except LdapError as problem:
+        if problem.code == errors.INVALID_DN_SYNTAX:
+            win32 = errors.NAME_REFERENCE_INVALID
+            raise errors.attribute_error(errors.INVALID_ATTRIBUTE_SYNTAX, win32, attribute.name) from None
+        raise errors.no_member() if attribute.key == "member" else _dangling(attribute) from None
+
+
+def _name(session: Session, attribute: Attribute, text: str) -> str:
+    """The name of an object of the forest, as it is now. Raises LdapError 19."""
+    here = session.controller
+    try:
+        return session.target(text).dn
+    except LdapError as problem:
+        if problem.code in (errors.UNWILLING_TO_PERFORM, errors.INSUFFICIENT_ACCESS_RIGHTS):
+            return text  # in the configuration, which is there and not written
+        for domain in here.domain.forest.domains.values():
+            if domain is not here.domain and not text.startswith("<"):
+                found = domain.controller().replica.resolve(names.parse_dn(text))
+                if found is not None:
+                    return found.dn
+    raise _dangling(attribute)
+
+
+def _dangling(attribute: Attribute) -> LdapError:
+    return errors.attribute_error(errors.CONSTRAINT_VIOLATION, errors.NAME_REFERENCE_INVALID, attribute.name)
+
+
+# --- classes ------------------------------------------------------------------------------------------------------
+
+_ACCOUNT = frozenset(
+    ("accountexpires", "homedirectory", "homedrive", "lockouttime", "logonhours", "logonworkstation", "primarygroupid",
+     "profilepath", "pwdlastset", "scriptpath", "serviceprincipalname", "unicodepwd", "useraccountcontrol",
+     "userprincipalname", "userworkstations")
+)  # fmt: skip
+_GROUP = frozenset(("member", "grouptype"))
+_SETTINGS = frozenset((*password_settings.MANDATORY, password_settings.APPLIES_TO))
+
+
+def allowed(kind: ObjectClass, key: str) -> bool:
+    """Whether objects of a class may have an attribute: of those that make an account, a group or a policy what it
+    is. What else a class may contain is not checked."""
+    if key in _ACCOUNT:
+        return kind.is_account
+    if key == "samaccountname":
+        return kind.is_account or kind.name == "group"
+    if key in _GROUP:
+        return kind.name == "group"
+    if key in _SETTINGS:
+        return kind.name == "msDS-PasswordSettings"
+    return key not in password_settings.ROOT_KEYS or kind.name == "domainDNS"
+
+
+def check_allowed(kind: ObjectClass, attribute: Attribute) -> None:
+    """Raises LdapError 65 for an attribute that the class has no place for."""
+    if not allowed(kind, attribute.key):
+        raise errors.update_error(errors.OBJECT_CLASS_VIOLATION, errors.NOT_DEFINED_FOR_CLASS)
+
+
+def mandatory(kind: ObjectClass) -> tuple[str, ...]:
+    """Keys of what an object of a class must have and a client has to give."""
+    return password_settings.MANDATORY if kind.name == "msDS-PasswordSettings" else ()
+
+
+def check_mandatory(kind: ObjectClass, present: set[str]) -> None:
+    """Raises LdapError 65 if something that the class must have is missing."""
+    if not present.issuperset(mandatory(kind)):
+        raise errors.update_error(errors.OBJECT_CLASS_VIOLATION, errors.MISSING_ATTRIBUTE)
