@@ -8,6 +8,7 @@ AgentError                      base; carries ``reason``, a word of the scenario
 ├── StoreError                  the agent's own database can't be used
 ├── ReplicationError            the directory's replication interface refused or broke (``code``: Win32)
 ├── EnvelopeError               a replicated secret could not be decrypted
+├── FileTimeError               a replicated time is none that Windows has
 ├── FipsError                   the server's FIPS policy forbids an algorithm
 ├── CredentialFormatError       a text is not a credential blob
 ├── BinaryXmlError              bytes are not .NET binary XML
@@ -67,6 +68,13 @@ class ReplicationError(AgentError):
 
 class EnvelopeError(AgentError):
     """A replicated secret has the wrong shape, or its checksum does not match."""
+
+
+class FileTimeError(AgentError):
+    """A replicated time lies before 1601 or after the year 9999; the text is the product's exception."""
+
+    def __init__(self) -> None:
+        super().__init__("System.ArgumentOutOfRangeException: Not a valid Win32 FileTime. Parameter name: fileTime")
 
 
 class FipsError(AgentError):

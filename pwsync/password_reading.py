@@ -14,10 +14,10 @@ from uuid import UUID
 
 from pwsync import fips
 from pwsync.directory import naming_context
-from pwsync.errors import EnvelopeError, FipsError, ReplicationError
+from pwsync.errors import AgentError, EnvelopeError, FileTimeError, FipsError, ReplicationError
 from pwsync.failures import CONNECTION_CODES, OBJECT_NOT_FOUND, read_chain
 from pwsync.process import Process
-from pwsync.replication.client import ReplicatedObject, ReplicationClient, source_anchor
+from pwsync.replication.client import ReplicatedObject, ReplicationClient, file_time, source_anchor
 from pwsync.settings import Connector
 from pwsync.stamp import Stamp
 from pwsync.state import DomainState, PasswordState
@@ -65,7 +65,7 @@ class PasswordReader:
         """What changed, or None if the domain could not be read; then event 611 says why, and nothing of it counts."""
         try:
             found = self._read(connector, domain)
-        except (ReplicationError, EnvelopeError, FipsError) as error:
+        except (ReplicationError, EnvelopeError, FileTimeError, FipsError) as error:
             self._failed(connector, error)
             return None
         self.failing.discard(connector.domain)
@@ -99,7 +99,13 @@ class PasswordReader:
         if client is None:
             channel = self._ports.replication(name, self._process.controllers[name])
             random = self._ports.random(f"replication/{name}")
-            client = ReplicationClient(channel, random, self._ports.clock, md5=self._process.crypto.md5)
+            client = ReplicationClient(
+                channel,
+                random,
+                self._ports.clock,
+                md5=self._process.crypto.md5,
+                learns_epoch=self._ports.settings.build.learns_epoch,
+            )
             client.bind(name, connector.account, self._process.passwords[name])
             self._clients[name] = client
         return client
@@ -153,10 +159,10 @@ class PasswordReader:
                     nt = client.nt_hash(obj)
                     stamp = None if nt is None else stamp
             last_set = obj.attributes.get("pwdLastSet")
-            temporary = None if last_set is None else not any(last_set.values[0]) if last_set.values else None
+            temporary = file_time(last_set.values[0]) == 0 if last_set is not None and last_set.values else None
             yield Reading(anchor, obj.dn, obj.deleted, stamp, nt, temporary)
 
-    def _failed(self, connector: Connector, error: ReplicationError | EnvelopeError | FipsError) -> None:
+    def _failed(self, connector: Connector, error: AgentError) -> None:
         self._clients.pop(connector.domain, None)
         self.failing.add(connector.domain)
         name = connector.domain
@@ -168,7 +174,7 @@ class PasswordReader:
             )
         self._report(connector, error)
 
-    def _report(self, connector: Connector, error: ReplicationError | EnvelopeError | FipsError, dn: str = "") -> None:
+    def _report(self, connector: Connector, error: AgentError, dn: str = "") -> None:
         name = connector.domain
         if isinstance(error, FipsError):
             build, now = self._ports.settings.build, self._ports.clock()

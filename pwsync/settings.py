@@ -25,6 +25,7 @@ class Build:
     long_events_split: requests and results that are too long for one event are split in several (2.0.9.0).
     alive_in_log: event 663 tells that the password manager is alive (since which build is unconfirmed).
     number: the build number that the agent tells the service.
+    learns_epoch: a renamed domain's replication epoch is taken from its controllers (1.6.13.0).
     decryption_key_event: that MD5 is not to be had is event 667, not one 611 among others.
     folder: where the service is installed; its configuration file lies there.
     """
@@ -32,6 +33,7 @@ class Build:
     name: str
     number: str
     folder: str
+    learns_epoch: bool
     decryption_key_event: bool
     force_password_change: bool
     reevaluate_must_change: bool
@@ -45,6 +47,7 @@ BUILD_2017 = Build(
     "2017",
     "1.1.380.0",
     r"%programfiles%\Azure AD Sync\Bin",
+    learns_epoch=False,
     decryption_key_event=False,
     force_password_change=False,
     reevaluate_must_change=False,
@@ -57,6 +60,7 @@ BUILD_CURRENT = Build(
     "current",
     "2.4.131.0",
     r"%programfiles%\Microsoft Azure AD Sync\Bin",
+    learns_epoch=True,
     decryption_key_event=True,
     force_password_change=True,
     reevaluate_must_change=True,

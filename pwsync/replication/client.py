@@ -28,7 +28,7 @@ from typing import Any, Final, NamedTuple
 from uuid import UUID
 
 from pwsync.credential import NT_HASH_SIZE, nt_hash
-from pwsync.errors import EnvelopeError, ReplicationError
+from pwsync.errors import EnvelopeError, FileTimeError, ReplicationError
 from pwsync.ports import ReplicationChannel
 from pwsync.replication import ntlm
 from pwsync.replication.envelope import PLAIN_MD5, Md5, decrypt
@@ -43,6 +43,7 @@ SESSION_KEYS_MAX: Final = 4
 _EPOCH: Final = datetime(1601, 1, 1, tzinfo=UTC)
 _CHANGED_MAX: Final = 265_046_774_399
 """The last second of the year 9999; a later one has no date."""
+_TICKS_PER_SECOND: Final = 10_000_000
 
 
 class ReplicatedAttribute(NamedTuple):
@@ -86,6 +87,14 @@ def changed_time(changed: int) -> datetime:
     return _EPOCH + timedelta(seconds=changed)
 
 
+def file_time(octets: bytes) -> int:
+    """A time of 8 bytes, little endian: 100 ns since 1601. Raises FileTimeError for what is no date."""
+    ticks = int.from_bytes(octets, "little", signed=True)
+    if len(octets) != 8 or not 0 <= ticks < (_CHANGED_MAX + 1) * _TICKS_PER_SECOND:
+        raise FileTimeError
+    return ticks
+
+
 def source_anchor(guid: UUID) -> str:
     """The anchor that ties a cloud user to a directory object: base64 of its ``objectGUID``."""
     return b64encode(guid.bytes_le).decode()
@@ -97,7 +106,8 @@ class ReplicationClient:
     channel: carries the operations. random: for the client's challenges. clock: the time now, aware UTC.
     learns_epoch: take the replication epoch from the controller, instead of the one that every domain begins with.
     md5: how MD5 is had; what it raises on a server that forbids it comes out of :meth:`nt_hash`.
-    Every method raises ReplicationError where the controller refuses, breaks off or answers nonsense (1728).
+    Every method raises ReplicationError where the controller refuses, breaks off or answers nonsense (1728), and
+    FileTimeError where an attribute was changed at no date.
     """
 
     def __init__(
@@ -219,7 +229,7 @@ class ReplicationClient:
     def _attribute(self, raw: Any) -> ReplicatedAttribute:
         name, values, version, changed, invocation, originating_usn, local_usn = _ATTRIBUTE.read(raw)
         if not 0 <= changed <= _CHANGED_MAX:
-            raise _garbled("an attribute was changed at no date")
+            raise FileTimeError
         for value in values:
             if type(value) is not bytes:
                 raise _garbled("an attribute's value is not bytes")
