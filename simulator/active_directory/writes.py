@@ -45,7 +45,8 @@ def modify(session: Session, dn: str, changes: Sequence[Change], controls: Seque
     others = [part for part in parts if not is_password(session, part[0])]
     if secret:
         _check_right_to_set(session, entry, secret)
-    rights.require_write(session, entry, [attribute for attribute, _ in others])
+    if others:
+        rights.require_write(session, entry, [attribute for attribute, _ in others])
     draft = Draft(session, entry, permissive=PERMISSIVE_MODIFY in wanted)
     for attribute, change in others:
         draft.apply(attribute, change)
