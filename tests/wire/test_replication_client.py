@@ -13,9 +13,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pwsync.credential import nt_hash
-from pwsync.errors import EnvelopeError, ReplicationError
+from pwsync.errors import EnvelopeError, FileTimeError, ReplicationError
 from pwsync.replication import ntlm
-from pwsync.replication.client import ReplicationClient, changed_time, source_anchor
+from pwsync.replication.client import ReplicationClient, changed_time, file_time, source_anchor
 from pwsync.replication.envelope import encrypt
 from pwsync.stamp import Stamp
 
@@ -219,6 +219,55 @@ class TestRead:
             client.changes(None, NC, [])
         except ReplicationError as error:
             assert error.code == 1728  # noqa: PT017 - most changes break the answer, some only change a value
+        except FileTimeError:
+            assert place[key] in (-1, 2**70)
+
+    @pytest.mark.parametrize("changed", [-1, 265_046_774_400, 2**62])
+    def test_changed_at_no_date(self, controller: Controller, client: ReplicationClient, changed: int) -> None:
+        """An attribute that was changed before 1601 or after 9999 is the product's error of a time."""
+        entry = controller.user(b"n" * 16)
+        entry["attributes"][0]["changed"] = changed
+        controller.page["objects"] = [entry]
+        with pytest.raises(FileTimeError, match="Not a valid Win32 FileTime"):
+            client.changes(None, NC, [])
+
+    @pytest.mark.parametrize(
+        ("ticks", "valid"),
+        [(0, True), (131_287_536_000_000_000, True), (2_650_467_743_999_999_999, True),
+         (2_650_467_744_000_000_000, False), (2**63 - 1, False), (-1, False)],
+    )  # fmt: skip
+    def test_file_time(self, ticks: int, valid: bool) -> None:
+        """Times from 1601 to the end of 9999 are valid, as in the product."""
+        octets = ticks.to_bytes(8, "little", signed=True)
+        if valid:
+            assert file_time(octets) == ticks
+        else:
+            with pytest.raises(FileTimeError):
+                file_time(octets)
+
+    @pytest.mark.parametrize("octets", [b"", b"1234567", b"123456789"])
+    def test_file_time_of_wrong_length(self, octets: bytes) -> None:
+        """A time has 8 bytes."""
+        with pytest.raises(FileTimeError):
+            file_time(octets)
+
+    def test_epoch(self, controller: Controller) -> None:
+        """A client speaks the first epoch, or the controller's if it learns; one who names none speaks the first."""
+        spoken: list[int] = []
+        offered: dict[str, Any] = {}
+
+        class Tap:
+            def call(self, operation: str, message: Mapping[str, Any]) -> Any:
+                if operation == "authenticate":
+                    spoken.append(message["epoch"])
+                return controller.call(operation, message) | (offered if operation == "negotiate" else {})
+
+        for epoch in ({}, {"epoch": 3}):
+            offered = epoch
+            for learns in (False, True):
+                client = ReplicationClient(Tap(), Random(1), lambda: NOW, learns_epoch=learns)
+                client.bind("contoso.example", "MSOL_1", "Connector-1!")
+        assert spoken == [0, 0, 0, 3]
 
     @pytest.mark.parametrize("answer", [None, [], {}, "text", {"objects": None, "cookie": b"", "more": False}])
     def test_no_answer(self, controller: Controller, client: ReplicationClient, answer: Any) -> None:
