@@ -40,7 +40,7 @@ class _Administrator(Session):
 def apply_changes(domain: Domain, records: list[Record], file: str, *, lenient: bool = False) -> Loaded:
     """Apply all changes of a file, or none. Raises LdifError."""
     forest = domain.forest
-    copy = snapshot.load(snapshot.take(forest), forest.clock)
+    copy = snapshot.load(forest.snapshot(), forest.clock)
     _Changes(copy.domains[domain.name], file, lenient).apply(records)
     return _Changes(domain, file, lenient).apply(records)
 

@@ -22,6 +22,7 @@ from random import Random
 from typing import Any
 
 from simulator.active_directory import snapshot_entries
+from simulator.active_directory.controllers import DirectoryEvent
 from simulator.active_directory.partners import Partners
 from simulator.active_directory.password_settings import FineGrainedPolicy
 from simulator.active_directory.passwords import PasswordSet
@@ -39,6 +40,7 @@ Objects = dict[str, Any]
 
 VALUE_CLASSES: dict[str, type] = {
     "stamp": Stamp, "policy": DomainPolicy, "fine-grained": FineGrainedPolicy, "password": PasswordSet,
+    "event": DirectoryEvent,
 }  # fmt: skip
 SURROUNDINGS: dict[type, frozenset[str]] = {
     Forest: frozenset(("clock", "schedule", "randomness")),

@@ -434,3 +434,15 @@ class Forest:
         self._root_dn = self._root_dn or names.domain_dn(name)
         domain = self.domains[name] = Domain(self, name, policy or DomainPolicy(), controllers, replication_delay)
         return domain
+
+    def snapshot(self) -> bytes:
+        """Everything that decides what the forest will answer; see :mod:`simulator.active_directory.snapshot`."""
+        from simulator.active_directory import snapshot
+
+        return snapshot.take(self)
+
+    def restore(self, octets: bytes) -> None:
+        """Put the forest back to what a snapshot of it has. Raises SnapshotError before anything is changed."""
+        from simulator.active_directory import snapshot
+
+        snapshot.restore(self, octets)
