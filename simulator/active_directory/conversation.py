@@ -202,14 +202,12 @@ class Conversation:
 
 
 def _refusal(tag: int, problem: LdapError, name: str = "") -> bytes:
-    referrals = getattr(problem, "referrals", ())
-    return encoding.result(tag, problem.code, problem.text, problem.matched, referrals, name)
+    return encoding.result(tag, problem.code, problem.text, problem.matched, problem.referrals, name)
 
 
 def _pieces(number: int, found: Found) -> Iterator[bytes]:
     """Entries and references of a search, several to a piece."""
     waiting, size = [], 0
-    references: list[list[str]] = getattr(found, "references", [])
     for dn, attributes in found.entries:
         octets = encoding.message(number, encoding.entry(dn, attributes))
         waiting.append(octets)
@@ -217,5 +215,5 @@ def _pieces(number: int, found: Found) -> Iterator[bytes]:
         if size >= CHUNK_OCTETS:
             yield b"".join(waiting)
             waiting, size = [], 0
-    waiting += [encoding.message(number, encoding.reference(urls)) for urls in references]
+    waiting += [encoding.message(number, encoding.reference(urls)) for urls in found.references]
     yield b"".join(waiting)

@@ -252,11 +252,11 @@ class _Connection:
                 octets = self._next_message(patience)
                 if octets is None:
                     return
+                self.active = time.monotonic()
                 self._send(self._conversation.answer(octets, more=bool(self._buffer)))
                 if self._conversation.wants_tls:
                     self._start_tls(limits.first_request_seconds)
                     self._conversation.protect()
-                self.active = time.monotonic()
                 patience = limits.idle_seconds
             self._take_leave()
 
