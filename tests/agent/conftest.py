@@ -53,6 +53,7 @@ class Person:
     changed: int = 0
     must_change: bool = False
     deleted: bool = False
+    last_set: int = 131_000_000_000_000_000
 
     @property
     def guid(self) -> bytes:
@@ -189,7 +190,8 @@ class Channel:
                  "local_usn": usn, **stamp}
             )  # fmt: skip
         if person.usns["pwdLastSet"] > since and not person.deleted:
-            value = (0 if person.must_change or not person.secret else 131_000_000_000_000_000).to_bytes(8, "little")
+            ticks = 0 if person.must_change or not person.secret else person.last_set
+            value = ticks.to_bytes(8, "little", signed=True)
             attributes.append(
                 {"name": "pwdLastSet", "values": [value], "version": 1, "changed": person.changed,
                  "local_usn": person.usns["pwdLastSet"], **stamp}

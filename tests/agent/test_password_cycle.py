@@ -516,8 +516,27 @@ class TestFailures:
         lab.domain.garbles = True
         lab.run(agent)
         assert lab.ids() == [611]
+        assert "decrypt failure: the checksum of a replicated secret does not match" in lab.events[-1].text
         assert agent.pending() == []
         lab.domain.garbles = False
+        lab.run(agent)
+        assert lab.received() == ["bob", "alice"]
+
+    @pytest.mark.parametrize("ticks", [-1, 2**63 - 1, 2_650_467_744_000_000_000])
+    def test_no_valid_file_time(self, lab: Any, ticks: int) -> None:
+        """A user whose password was set at no date holds up the domain, cycle by cycle, until the time is put right."""
+        lab.domain.add("alice")
+        bob = lab.domain.add("bob")
+        agent = lab.settled()
+        bob.last_set = ticks
+        lab.domain.set_password("bob", "Spring-2017!")
+        lab.domain.set_password("alice", "Spring-2017!")
+        lab.run(agent)
+        lab.run(agent)
+        assert lab.ids() == [611, 611]
+        assert "ArgumentOutOfRangeException: Not a valid Win32 FileTime" in lab.events[-1].text
+        assert (agent.pending(), lab.received()) == ([], [])
+        bob.last_set = 131_000_000_000_000_000
         lab.run(agent)
         assert lab.received() == ["bob", "alice"]
 
