@@ -74,17 +74,29 @@ class Names:
         configuration = f"CN=Configuration,{root_dn}"
         return cls(configuration, f"CN=Schema,{configuration}")
 
-    def server(self, controller: str) -> str:
-        """The server object of a controller."""
-        return f"CN={names.escape(controller.upper())},CN=Servers,CN={SITE},CN=Sites,{self.configuration}"
+    def server(self, domain: Domain, controller: str) -> str:
+        """The server object of a domain's controller."""
+        name = names.escape(server_name(domain, controller))
+        return f"CN={name},CN=Servers,CN={SITE},CN=Sites,{self.configuration}"
 
-    def settings(self, controller: str) -> str:
-        """The settings (nTDSDSA) object of a controller."""
-        return f"CN=NTDS Settings,{self.server(controller)}"
+    def settings(self, domain: Domain, controller: str) -> str:
+        """The settings (nTDSDSA) object of a domain's controller."""
+        return f"CN=NTDS Settings,{self.server(domain, controller)}"
 
     def cross_ref(self, domain: Domain) -> str:
         """The object that tells of a domain."""
         return f"CN={names.escape(domain.netbios)},CN=Partitions,{self.configuration}"
+
+
+def server_name(domain: Domain, controller: str) -> str:
+    """A controller's server object: called as its host, with the domain's name if an earlier domain has one so."""
+    host = controller.upper()
+    for other in domain.forest.domains.values():
+        if other is domain:
+            break
+        if any(each.upper() == host for each in other.controller_names):
+            return f"{host}-{domain.netbios}"
+    return host
 
 
 def fingerprint(forest: Forest) -> tuple[object, ...]:
@@ -118,7 +130,7 @@ def _add_partitions(tree: ContextTree, root: Entry, forest: Forest, where: Names
     first = next(iter(forest.domains.values()))
     values: dict[str, Value] = {
         "msds-behavior-version": FUNCTIONAL_LEVEL, "systemflags": UNMOVABLE,
-        "fsmoroleowner": where.settings(first.controller_names[0]),
+        "fsmoroleowner": where.settings(first, first.controller_names[0]),
     }  # fmt: skip
     partitions = tree.add(root, "Partitions", "crossRefContainer", values)
     for cn, dn in (("Enterprise Configuration", where.configuration), ("Enterprise Schema", where.schema)):
@@ -151,7 +163,7 @@ def _add_sites(tree: ContextTree, root: Entry, forest: Forest, where: Names) -> 
                 "dnshostname": f"{each.name}.{domain.name}",
                 "serverreference": f"CN={names.escape(host)},OU=Domain Controllers,{domain.dn}",
             }
-            server = tree.add(servers, host, "server", values)
+            server = tree.add(servers, server_name(domain, each.name), "server", values)
             contexts = (domain.dn, where.configuration, where.schema)
             off = NO_OUTBOUND if each.state == "no-outbound-replication" else 0
             settings: dict[str, Value] = {

@@ -51,8 +51,7 @@ def _by_index(node: Match, replica: Replica) -> list[Entry] | None:
     if key == "userprincipalname":
         return _one(replica.by_upn.get(matched_text(node.value).casefold()))
     if key == "memberof":
-        group = entry_named(matched_text(node.value), replica)
-        return [] if group is None else [replica.by_guid[guid] for guid in member_guids(group) if guid in replica.by_guid]
+        return _members(entry_named(matched_text(node.value), replica), replica)
     if key == "distinguishedname":
         return _one(entry_named(matched_text(node.value), replica))
     if key == "objectguid":
@@ -62,6 +61,12 @@ def _by_index(node: Match, replica: Replica) -> list[Entry] | None:
         sid = assertion(schema.ATTRIBUTES[key], node.value)
         return _one(of_sid(replica, sid)) if isinstance(sid, bytes) else []
     return None
+
+
+def _members(group: Entry | None, replica: Replica) -> list[Entry]:
+    """The members of a group, as far as they have come to this copy."""
+    guids = () if group is None else member_guids(group)
+    return [replica.by_guid[guid] for guid in guids if guid in replica.by_guid]
 
 
 def _by_name(name: str, replica: Replica) -> list[Entry]:
@@ -80,7 +85,6 @@ def select(node: Filter, replica: Replica, base: Entry, scope: int, *, deleted: 
 
     scope: 0 the base alone, 1 what lies directly below it, 2 the base and everything below.
     """
-    test = compiled(node, replica)
     found: Iterable[Entry]
     if scope == 0:
         found = [base]
@@ -88,12 +92,13 @@ def select(node: Filter, replica: Replica, base: Entry, scope: int, *, deleted: 
         some = candidates(node, replica)
         if some is not None:
             found = [entry for entry in some if _in_scope(entry, base, scope)]
+        elif terms(node) * len(replica.by_guid) > CONDITIONS_MAX:
+            raise limit_exceeded()
         elif scope == 1:
             found = list((base.children or {}).values())
         else:
-            if terms(node) * len(replica.by_guid) > CONDITIONS_MAX:
-                raise limit_exceeded()
             found = replica.walk(base, deleted=deleted)
+    test = compiled(node, replica)
     return [entry for entry in found if (deleted or not hidden(entry)) and test(entry)]
 
 

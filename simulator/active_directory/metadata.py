@@ -63,7 +63,7 @@ def _makers(entry: Entry) -> dict[bytes, str]:
     forest = entry.replica.owner.domain.forest  # type: ignore[attr-defined] # a replica belongs to a controller
     where = Names.of(forest.root_dn)
     return {
-        each.invocation: where.settings(each.name)
+        each.invocation: where.settings(domain, each.name)
         for domain in forest.domains.values()
         for each in domain.controllers.values()
     }

@@ -43,7 +43,11 @@ def build(controller: Controller) -> Replica:
         None,
         where.schema,
         "dMD",
-        {"instancetype": 13, "objectversion": VERSION, "fsmoroleowner": where.settings(first.controller_names[0])},
+        {
+            "instancetype": 13,
+            "objectversion": VERSION,
+            "fsmoroleowner": where.settings(first, first.controller_names[0]),
+        },
     )
     for attribute in figures.attributes().values():
         tree.add(root, attribute.cn, "attributeSchema", _attribute_values(attribute))

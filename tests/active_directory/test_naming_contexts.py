@@ -115,17 +115,14 @@ class TestConfiguration:
             shown = entry["attributes"]
             found[shown["nCName"][0]] = shown
         contoso, child, fabrikam = found[ROOT], found[f"DC=child,{ROOT}"], found["DC=fabrikam,DC=example"]
-        assert (contoso["nETBIOSName"], contoso["dnsRoot"], contoso["systemFlags"]) == (
-            ["CONTOSO"],
-            ["contoso.example"],
-            ["3"],
-        )
+        assert (contoso["nETBIOSName"], contoso["dnsRoot"]) == (["CONTOSO"], ["contoso.example"])
+        assert contoso["systemFlags"] == ["3"]
         assert child["trustParent"] == [f"CN=CONTOSO,CN=Partitions,{CONFIGURATION}"]
         assert fabrikam["rootTrust"] == [f"CN=CONTOSO,CN=Partitions,{CONFIGURATION}"]
         assert found[CONFIGURATION]["systemFlags"] == found[SCHEMA]["systemFlags"] == ["1"]
 
     def test_controllers(self, forest):
-        """Each controller has a server and its settings, with the identity of its copy, on every controller the same."""
+        """Each controller has a server and its settings, with its copy's identity, on every controller the same."""
         for connection in (forest.root, forest.below):
             assert names_of(connection, CONFIGURATION, "(objectClass=nTDSDSA)") == [
                 f"CN=NTDS Settings,CN={name},CN=Servers,{SITE}" for name in ("DC1", "EAST", "WEST", "HOST")
@@ -137,6 +134,16 @@ class TestConfiguration:
         server = values_of(forest.below, f"CN=WEST,CN=Servers,{SITE}")
         assert server["serverReference"] == [f"CN=WEST,OU=Domain Controllers,DC=child,{ROOT}".encode()]
         assert names_of(forest.below, server["serverReference"][0].decode(), scope=BASE) != []
+
+    def test_same_name_twice(self, lab):
+        """Controllers of one name in two domains have a server object each."""
+        second = lab.forest.add_domain("fabrikam.example")
+        found = names_of(lab.administrator(), CONFIGURATION, "(objectClass=server)")
+        assert found == [f"CN={name},CN=Servers,{SITE}" for name in ("DC1", "DC1-FABRIKAM")]
+        connection = connect(second.controller())
+        connection.bind()
+        connection.search("", "(objectClass=*)", BASE, attributes=["serverName"])
+        assert connection.response[0]["attributes"]["serverName"] == found[1:]
 
     def test_outbound_replication(self, forest):
         """Disabled outbound replication shows in the options, as long as it lasts."""
