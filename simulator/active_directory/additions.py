@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from pwsync.credential import nt_hash
 from simulator.active_directory import account_rules as rules
 from simulator.active_directory import accounts, errors, names, password_settings, passwords, policy, rights, schema
+from simulator.active_directory import schema_figures as figures
 from simulator.active_directory import values as syntax
 from simulator.active_directory.draft import check_classes, name_error
 from simulator.active_directory.schema import LINKS, Attribute, ObjectClass, Value
@@ -18,6 +19,7 @@ from simulator.active_directory.write_values import (
     check_mandatory,
     is_password,
     known,
+    may_lie_below,
     new_password,
     read,
 )
@@ -33,19 +35,8 @@ RDN_LENGTH_MAX = 64
 GIVEN_BY_NAME = frozenset(("objectclass", "name", "distinguishedname", "objectcategory", "instancetype"))
 """What a client may send and the directory knows by itself."""
 
-_ANYWHERE = ("organizationalUnit", "domainDNS", "container", "builtinDomain")
-SUPERIORS = {
-    "user": _ANYWHERE,
-    "inetOrgPerson": _ANYWHERE,
-    "computer": _ANYWHERE,
-    "group": _ANYWHERE,
-    "contact": ("organizationalUnit", "domainDNS", "container"),
-    "organizationalUnit": ("organizationalUnit", "domainDNS"),
-    "container": ("organizationalUnit", "domainDNS", "container"),
-    "msDS-PasswordSettings": ("msDS-PasswordSettingsContainer",),
-    "msDS-PasswordSettingsContainer": ("container",),
-}
-"""Classes below which objects of a class may lie (possSuperiors, inherited ones too: [MS-ADSC])."""
+SYSTEM_CLASSES = frozenset(("domainDNS", "builtinDomain", "lostAndFound"))
+"""Classes whose objects only the system makes."""
 
 
 def add(session: Session, dn: str, attributes: Sequence[tuple[str, Sequence[bytes]]]) -> None:
@@ -100,7 +91,7 @@ def _kind(given: dict[Attribute, list[bytes]]) -> ObjectClass:
     kind = schema.structural_class(classes)
     if kind is None:
         raise errors.update_error(errors.OBJECT_CLASS_VIOLATION, errors.OBJ_CLASS_VIOLATION)
-    if kind.name not in SUPERIORS:
+    if kind.name in SYSTEM_CLASSES or figures.classes()[kind.name.lower()].system_only:
         raise errors.unwilling(errors.CANT_ADD_SYSTEM_ONLY)
     return kind
 
@@ -109,7 +100,7 @@ def check_place(parent: Entry, kind: ObjectClass, rdn_type: str, rdn: str) -> No
     """Whether an object of a class may lie there under that name. Raises LdapError 64, 34 or 19."""
     if rdn_type.upper() != kind.rdn:
         raise errors.update_error(errors.NAMING_VIOLATION, errors.RDN_DOES_NOT_MATCH)
-    if parent.kind.name not in SUPERIORS.get(kind.name, _ANYWHERE):
+    if not may_lie_below(kind, parent.kind):
         raise errors.update_error(errors.NAMING_VIOLATION, errors.ILLEGAL_SUPERIOR)
     if "\n" in rdn or "\0" in rdn:
         raise errors.bad_dn(f"{rdn_type}={names.escape(rdn)}")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any
 
-from simulator.active_directory import logon, metadata, names, policy, schema_objects
+from simulator.active_directory import logon, metadata, names, password_settings, policy, schema_objects
 from simulator.active_directory.configuration import Names
 from simulator.active_directory.reading import allowed_attributes, allowed_children
 from simulator.active_directory.schema import Value
@@ -80,10 +80,17 @@ def _packed(names_of: Callable[[Entry], Iterable[str]]) -> Callable[[Entry], Val
     return lambda entry: pack(list(names_of(entry)))
 
 
+def _resultant_settings(entry: Entry) -> Value | None:
+    settings = password_settings.resultant(entry)
+    return None if settings is None else settings.dn
+
+
 def install() -> None:
     """Make these attributes readable on every entry."""
     VIRTUAL["msds-userpasswordexpirytimecomputed"] = _of_account(_expiry)
     VIRTUAL["msds-user-account-control-computed"] = _of_account(_flags)
+    VIRTUAL["msds-resultantpso"] = _resultant_settings
+    VIRTUAL["msds-psoapplied"] = _packed(lambda entry: [each.dn for each in password_settings.applied(entry)])
     VIRTUAL["canonicalname"] = _canonical
     VIRTUAL["msds-parentdistname"] = lambda entry: None if entry.parent is None else entry.parent.dn
     VIRTUAL["createtimestamp"] = lambda entry: entry.get("whencreated")

@@ -177,7 +177,7 @@ class Draft:
         for key in rules.KEPT.intersection(changes):
             if changes[key] is None:
                 raise errors.unwilling(errors.ILLEGAL_OPERATION)
-        if mandatory(entry.kind):
+        if not mandatory(entry.kind).isdisjoint(changes):
             check_mandatory(entry.kind, self._keys())
         if "samaccountname" in changes or "userprincipalname" in changes or "serviceprincipalname" in changes:
             self._check_names()

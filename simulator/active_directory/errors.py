@@ -6,6 +6,7 @@ a place in the server's source and means nothing to others; here it is the same 
 
 from __future__ import annotations
 
+from simulator.active_directory import schema_figures
 from simulator.refusal import Refusal
 
 SUCCESS, OPERATIONS_ERROR, PROTOCOL_ERROR, SIZE_LIMIT_EXCEEDED = 0, 1, 2, 4
@@ -141,24 +142,11 @@ _ATTRIBUTE_PROBLEMS = {
     ATTRIBUTE_OR_VALUE_EXISTS: "1006 (ATT_OR_VALUE_EXISTS)",
 }
 
-_IDENTIFIERS = {
-    "objectclass": 0x0, "cn": 0x3, "sn": 0x4, "c": 0x6, "l": 0x7, "title": 0xC, "description": 0xD,
-    "telephonenumber": 0x14, "member": 0x1F, "userpassword": 0x23, "givenname": 0x2A, "displayname": 0x2000D,
-    "memberof": 0x20066, "department": 0x2008D, "company": 0x20092, "proxyaddresses": 0x200D2,
-    "objectguid": 0x90002, "useraccountcontrol": 0x90008, "lockoutduration": 0x9003C, "logonhours": 0x90040,
-    "lockoutthreshold": 0x90049, "maxpwdage": 0x9004A, "minpwdage": 0x9004E, "minpwdlength": 0x9004F,
-    "dbcspwd": 0x90037, "unicodepwd": 0x9005A, "ntpwdhistory": 0x9005E, "pwdhistorylength": 0x9005F,
-    "pwdlastset": 0x90060, "primarygroupid": 0x90062, "objectsid": 0x90092, "samaccountname": 0x900DD,
-    "userprincipalname": 0x90290, "lockouttime": 0x90296, "grouptype": 0x902EE, "serviceprincipalname": 0x90303,
-    "mail": 0x150003, "manager": 0x15000A,
-}  # fmt: skip
-"""Attributes by the number that the server prints: their OID under its prefix table ([MS-DRSR] 5.16.4)."""
-
 
 def attribute_error(code: int, win32: int, attribute: str) -> LdapError:
-    """A complaint about an attribute's value."""
-    problem, number = _ATTRIBUTE_PROBLEMS[code], _IDENTIFIERS.get(attribute.lower())
-    named = f"({attribute})" if number is None else f"{number:x} ({attribute})"
+    """A complaint about an attribute's value; the server prints the attribute's number too ([MS-DRSR] 5.14)."""
+    problem, figures = _ATTRIBUTE_PROBLEMS[code], schema_figures.attributes().get(attribute.lower())
+    named = f"({attribute})" if figures is None else f"{figures.number:x} ({attribute})"
     return LdapError(
         code,
         f"{win32:08X}: AtrErr: DSID-03191083, #1:\n\t0: {win32:08X}: DSID-03191083, "

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cache
 from typing import TYPE_CHECKING
 
-from simulator.active_directory import errors, names, password_settings, schema, values
+from simulator.active_directory import errors, names, schema, values
+from simulator.active_directory import schema_figures as figures
 from simulator.active_directory.errors import LdapError
 from simulator.active_directory.schema import Attribute, ObjectClass, Scalar
 
@@ -62,16 +64,6 @@ def new_password(attribute: Attribute, octets: bytes) -> str:
         raise errors.unwilling() from None
 
 
-RANGES = {
-    "codepage": (0, 65535), "countrycode": (0, 65535), "lockoutthreshold": (0, 65535), "pwdhistorylength": (0, 65535),
-    "msds-lockoutduration": (-(1 << 63), 0), "msds-lockoutobservationwindow": (-(1 << 63), 0),
-    "msds-lockoutthreshold": (0, 65535), "msds-maximumpasswordage": (-(1 << 63), 0),
-    "msds-minimumpasswordage": (-(1 << 63), 0), "msds-minimumpasswordlength": (0, 255),
-    "msds-passwordhistorylength": (0, 65535), "msds-passwordsettingsprecedence": (1, (1 << 31) - 1),
-}  # fmt: skip
-"""rangeLower and rangeUpper of numbers ([MS-ADA1], [MS-ADA2])."""
-
-
 def read(session: Session, attribute: Attribute, octets: bytes, *, existing: bool = True) -> Scalar:
     """One value from the wire; links become objectGUIDs, other names must be those of objects (with ``existing``).
 
@@ -85,13 +77,20 @@ def read(session: Session, attribute: Attribute, octets: bytes, *, existing: boo
         syntax = problem.code == values.INVALID_SYNTAX
         win32 = errors.NAME_REFERENCE_INVALID if syntax else errors.RANGE_CONSTRAINT
         raise errors.attribute_error(problem.code, win32, attribute.name) from None
-    if isinstance(found, int) and attribute.key in RANGES:
-        low, high = RANGES[attribute.key]
-        if not low <= found <= high:
-            raise errors.attribute_error(errors.CONSTRAINT_VIOLATION, errors.RANGE_CONSTRAINT, attribute.name)
+    _check_range(attribute, found)
     if existing and attribute.syntax == schema.NAME and isinstance(found, str):
         return _name(session, attribute, found)
     return found
+
+
+def _check_range(attribute: Attribute, value: Scalar) -> None:
+    """rangeLower and rangeUpper: of numbers, and of the length of texts and octets. Raises LdapError 19."""
+    limits = figures.attributes().get(attribute.key)
+    if limits is None or isinstance(value, bool):
+        return
+    size = value if isinstance(value, int) else len(value)
+    if (limits.lower is not None and size < limits.lower) or (limits.upper is not None and size > limits.upper):
+        raise errors.attribute_error(errors.CONSTRAINT_VIOLATION, errors.RANGE_CONSTRAINT, attribute.name)
 
 
 def _link(session: Session, attribute: Attribute, octets: bytes) -> bytes:
@@ -126,41 +125,48 @@ def _dangling(attribute: Attribute) -> LdapError:
 
 # --- classes ------------------------------------------------------------------------------------------------------
 
-_ACCOUNT = frozenset(
-    ("accountexpires", "homedirectory", "homedrive", "lockouttime", "logonhours", "logonworkstation", "primarygroupid",
-     "profilepath", "pwdlastset", "scriptpath", "serviceprincipalname", "unicodepwd", "useraccountcontrol",
-     "userprincipalname", "userworkstations")
+MAIL_RECIPIENTS = frozenset(("user", "inetOrgPerson", "computer", "contact", "group"))
+FILLED_IN = frozenset(
+    ("cn", "ou", "instancetype", "ntsecuritydescriptor", "objectcategory", "objectclass", "objectsid", "grouptype",
+     "samaccountname")
 )  # fmt: skip
-_GROUP = frozenset(("member", "grouptype"))
-_SETTINGS = frozenset((*password_settings.MANDATORY, password_settings.APPLIES_TO))
+"""What an object must have and the directory gives it where the client does not."""
 
 
-def allowed(kind: ObjectClass, key: str) -> bool:
-    """Whether objects of a class may have an attribute: of those that make an account, a group or a policy what it
-    is. What else a class may contain is not checked."""
-    if key in _ACCOUNT:
-        return kind.is_account
-    if key == "samaccountname":
-        return kind.is_account or kind.name == "group"
-    if key in _GROUP:
-        return kind.name == "group"
-    if key in _SETTINGS:
-        return kind.name == "msDS-PasswordSettings"
-    return key not in password_settings.ROOT_KEYS or kind.name == "domainDNS"
+@cache
+def contained(kind: ObjectClass) -> frozenset[str]:
+    """Keys of what objects of a class may have."""
+    return frozenset(name.lower() for must in (True, False) for name in figures.contained(kind.name, must=must))
+
+
+@cache
+def mandatory(kind: ObjectClass) -> frozenset[str]:
+    """Keys of what an object of a class must have and a client has to give."""
+    return frozenset(name.lower() for name in figures.contained(kind.name, must=True)) - FILLED_IN
+
+
+def _of_mail(key: str) -> bool:
+    """Attributes by which Exchange extends the class of mail recipients; the figures are those without it."""
+    return key.startswith(("msexch", "extensionattribute")) or key in ("mailnickname", "targetaddress")
 
 
 def check_allowed(kind: ObjectClass, attribute: Attribute) -> None:
     """Raises LdapError 65 for an attribute that the class has no place for."""
-    if not allowed(kind, attribute.key):
+    key = attribute.key
+    if key not in contained(kind) and not (kind.name in MAIL_RECIPIENTS and _of_mail(key)):
         raise errors.update_error(errors.OBJECT_CLASS_VIOLATION, errors.NOT_DEFINED_FOR_CLASS)
-
-
-def mandatory(kind: ObjectClass) -> tuple[str, ...]:
-    """Keys of what an object of a class must have and a client has to give."""
-    return password_settings.MANDATORY if kind.name == "msDS-PasswordSettings" else ()
 
 
 def check_mandatory(kind: ObjectClass, present: set[str]) -> None:
     """Raises LdapError 65 if something that the class must have is missing."""
     if not present.issuperset(mandatory(kind)):
         raise errors.update_error(errors.OBJECT_CLASS_VIOLATION, errors.MISSING_ATTRIBUTE)
+
+
+def may_lie_below(kind: ObjectClass, parent: ObjectClass) -> bool:
+    """Whether possSuperiors of a class, or of one that it is derived from, name the parent's class."""
+    for name in figures.chain(kind.name):
+        each = figures.classes()[name.lower()]
+        if not parent.lowered.isdisjoint(above.lower() for above in (*each.system_superiors, *each.superiors)):
+            return True
+    return False
