@@ -206,7 +206,7 @@ class PasswordCycle:
         if change >= max(state.applied or _NEVER, state.attempted or _NEVER, pending.sent if pending else _NEVER):
             again = turned and self._ports.settings.build.reevaluate_must_change and state.applied is not None
             state.forced = state.forced or forced or again
-            if again and change == state.applied:
+            if turned and user.asked_for and not due:
                 self._turned.add(anchor)
             else:
                 self._turned.discard(anchor)

@@ -31,7 +31,8 @@ class Reading(NamedTuple):
     """One user as it was read.
 
     stamp and nt: the password's change and its NT hash; None where the password did not change, or there is none.
-    temporary: the password must be changed at the next logon; None if that was not told.
+    temporary: the password must be changed at the next logon; None if that was not told. asked_for: the user was read
+    one by one, and did not come because the password had changed.
     """
 
     anchor: str
@@ -40,6 +41,7 @@ class Reading(NamedTuple):
     stamp: Stamp | None
     nt: bytes | None
     temporary: bool | None
+    asked_for: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,7 +136,7 @@ class PasswordReader:
                     raise
                 self._report(connector, error, dn)  # one user's trouble; the others are read all the same
                 continue
-            found += self._readings(client, page.objects)
+            found += [user._replace(asked_for=True) for user in self._readings(client, page.objects)]
         return found
 
     def _is_turned(self, user: Reading) -> bool:
