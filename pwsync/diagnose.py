@@ -16,6 +16,7 @@ from __future__ import annotations
 
 from base64 import b64decode
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime, timedelta
 from functools import cached_property, partial
@@ -201,9 +202,11 @@ class Examination:
         try:
             client.bind(name, connector.account, self._process.passwords[name])
             client.changes(None, naming_context(name), ("unicodePwd",), 1)
-            client.unbind()
         except ReplicationError as error:
             return error.code, str(error)
+        finally:
+            with suppress(ReplicationError):
+                client.unbind()
         return 0, ""
 
     def _now_again(self) -> datetime:

@@ -159,6 +159,9 @@ class Channel:
         self.key = ntlm.session_base_key(key, message["proof"])
         return {"handle": b"handle"}
 
+    def unbind(self, message: Mapping[str, Any]) -> Mapping[str, Any]:
+        return {}
+
     def get_nc_changes(self, message: Mapping[str, Any]) -> Mapping[str, Any]:
         since = int(message["cookie"] or b"0")
         people = sorted(self.domain.people.values(), key=self.last)
@@ -239,6 +242,13 @@ class Connection:
 
         search.loop = loop
         return search
+
+    def search(self, base: str, query: str, scope: str, attributes: Sequence[str]) -> bool:
+        """One object by its GUID."""
+        guid = UUID(base.removeprefix("<GUID=").removesuffix(">")).bytes_le
+        found = [person for person in self.domain.people.values() if person.guid == guid and not person.deleted]
+        self.response = [{**(self.entry(person, -1, attributes) or {}), "dn": person.dn} for person in found]
+        return bool(found)
 
     def entry(self, person: Person, since: int, asked: Sequence[str]) -> dict[str, Any] | None:
         changed = {name for name, usn in person.usns.items() if usn > since and name in asked}
