@@ -61,6 +61,7 @@ class PasswordCycle:
         self._salts = process.ports.random("salt")
         self._paused: set[str] = set()
         self._collected = False
+        self._unsaved = False
         self._full = FullSync(process)
         self._heartbeat = Heartbeat(process)
         self._retries = RetryQueue(process)
@@ -78,19 +79,36 @@ class PasswordCycle:
             chosen = self.select()
             self._retries.tell_given_up()
             ended = self._full.count(domain for _, domain in ready)
-            if self._collected or ended:
-                self._process.store.commit()
+            if self._collected or ended or self._unsaved:
+                self._save()
             if chosen and self._process.may_send:
                 self._send_all(order(chosen))
             elif not chosen:
                 self._heartbeat.beat(dict.fromkeys(connector.identifier for connector, _ in ready))
         except StoreError as error:
-            self._ports.event_log(self._texts.cycle_state_not_stored(self._ports.clock(), str(error)))
+            self._tell_unsaved(error)
+        if self._unsaved and self._ports.settings.build.forgets_unsaved_cookie:
+            self._process.store.forget()
+
+    def _save(self) -> None:
+        """Store what was collected, before any of it is sent; a build that does not wait for that goes on."""
+        self._unsaved = True
+        try:
+            self._process.store.commit()
+        except StoreError as error:
+            if not self._ports.settings.build.forgets_unsaved_cookie:
+                raise
+            self._tell_unsaved(error)
+        else:
+            self._unsaved = False
+
+    def _tell_unsaved(self, error: StoreError) -> None:
+        self._ports.event_log(self._texts.cycle_state_not_stored(self._ports.clock(), str(error)))
 
     @property
     def quiet(self) -> bool:
         """Is there nothing that a cycle could do but read?"""
-        return not (self._state.waiting or self._reader.failing or self._link.held) and all(
+        return not (self._state.waiting or self._reader.failing or self._link.held or self._unsaved) and all(
             domain.imported and not domain.full for _, domain in self._domains()
         )
 

@@ -25,6 +25,8 @@ class Build:
     long_events_split: requests and results that are too long for one event are split in several (2.0.9.0).
     alive_in_log: event 663 tells that the password manager is alive (since which build is unconfirmed).
     number: the build number that the agent tells the service.
+    forgets_unsaved_cookie: a cycle whose cookie can't be stored sends all the same, and the next one begins from the
+        last cookie that was stored (before 1.1.553.0); otherwise nothing goes out that is not stored.
     learns_epoch: a renamed domain's replication epoch is taken from its controllers (1.6.13.0).
     decryption_key_event: that MD5 is not to be had is event 667, not one 611 among others.
     folder: where the service is installed; its configuration file lies there.
@@ -33,6 +35,7 @@ class Build:
     name: str
     number: str
     folder: str
+    forgets_unsaved_cookie: bool
     learns_epoch: bool
     decryption_key_event: bool
     force_password_change: bool
@@ -47,6 +50,7 @@ BUILD_2017 = Build(
     "2017",
     "1.1.380.0",
     r"%programfiles%\Azure AD Sync\Bin",
+    forgets_unsaved_cookie=True,
     learns_epoch=False,
     decryption_key_event=False,
     force_password_change=False,
@@ -60,6 +64,7 @@ BUILD_CURRENT = Build(
     "current",
     "2.4.131.0",
     r"%programfiles%\Microsoft Azure AD Sync\Bin",
+    forgets_unsaved_cookie=False,
     learns_epoch=True,
     decryption_key_event=True,
     force_password_change=True,

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from datetime import datetime
 
 from pwsync.object_log import Attempt
@@ -30,6 +30,11 @@ class DomainState:
     import_cookie: bytes | None = None
     import_attributes: str = ""
     replication_cookie: bytes | None = None
+
+    def take(self, other: DomainState) -> None:
+        """Become as another one; whoever holds this one sees it."""
+        for each in fields(self):
+            setattr(self, each.name, getattr(other, each.name))
 
 
 @dataclass(slots=True)

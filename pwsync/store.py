@@ -48,6 +48,16 @@ ALTER TABLE passwords ADD COLUMN applied_invocation BLOB;
 read it goes out once more, rather than being taken for another one of the same second."""
 
 
+_DOMAINS = (
+    "SELECT name, password_sync, full, imported, import_cookie, import_attributes, replication_cookie FROM domains"
+)
+_PASSWORDS = (
+    "SELECT row, anchor, domain, dn, version, changed, usn, forced, due, temporary, attempted_version, "
+    "attempted_changed, applied_version, applied_changed, status, invocation, attempted_invocation, "
+    "applied_invocation FROM passwords"
+)
+
+
 class Store:
     """The database behind a :class:`State`. Raises StoreError where it can't be used, with a way out."""
 
@@ -106,6 +116,22 @@ class Store:
             if connection.in_transaction:
                 connection.rollback()
 
+    def forget(self) -> None:
+        """Go back to what was committed last, for the domains and passwords that were touched since."""
+        state, touched, rows = self.state, self.state.touched, self._connection.execute
+        for name in touched.domains:
+            for row in rows(f"{_DOMAINS} WHERE name = ?", (name,)):
+                state.domains[name].take(_domain(row))
+        for anchor in touched.passwords:
+            state.passwords.pop(anchor, None)
+            state.waiting.pop(anchor, None)
+            for row in rows(f"{_PASSWORDS} WHERE row = ?", (self._rows.get(anchor),)):
+                password = state.passwords[anchor] = _password(row[1:], {})
+                if password.waits:
+                    state.waiting[anchor] = password
+        touched.domains.clear()
+        touched.passwords.clear()
+
     def attributes(self, anchor: str) -> dict[str, list[str]]:
         """An object's attributes as of the last object cycle (names in lower case); empty if it is not known."""
         text = self.state.attributes.get(anchor)
@@ -144,22 +170,15 @@ class Store:
         state, invocations = State(), dict[bytes, bytes]()
         rows = self._connection.execute
         state.settings = dict(rows("SELECT name, value FROM settings"))
-        for row in rows(
-            "SELECT name, password_sync, full, imported, import_cookie, import_attributes, replication_cookie "
-            "FROM domains ORDER BY name"
-        ):
-            state.domains[row[0]] = DomainState(row[0], bool(row[1]), row[2], bool(row[3]), *row[4:])
+        for row in rows(f"{_DOMAINS} ORDER BY name"):
+            state.domains[row[0]] = _domain(row)
         for row in rows(
             "SELECT anchor, domain, dn, left_out, password_left_out, wanted, exported FROM objects ORDER BY rowid"
         ):
             record = state.objects[row[0]] = ObjectState(*row)
             if not record.settled:
                 state.outbound[record.anchor] = record
-        for row in rows(
-            "SELECT row, anchor, domain, dn, version, changed, usn, forced, due, temporary, attempted_version, "
-            "attempted_changed, applied_version, applied_changed, status, invocation, attempted_invocation, "
-            "applied_invocation FROM passwords ORDER BY row"
-        ):
+        for row in rows(f"{_PASSWORDS} ORDER BY row"):
             self._rows[row[1]] = row[0]
             password = state.passwords[row[1]] = _password(row[1:], invocations)
             if password.waits:
@@ -236,6 +255,10 @@ class Store:
                 "WHERE anchor = ?",
                 old,
             )
+
+
+def _domain(row: tuple[Any, ...]) -> DomainState:
+    return DomainState(row[0], bool(row[1]), row[2], bool(row[3]), *row[4:])
 
 
 def _domain_row(domain: DomainState) -> tuple[Any, ...]:

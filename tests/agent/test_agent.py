@@ -10,7 +10,7 @@ import pytest
 
 from pwsync.errors import NotConfigurable, NotSupported, Refused, RequiresObjectSync
 from pwsync.ports import Agent
-from pwsync.settings import Scope
+from pwsync.settings import BUILD_CURRENT, Scope
 
 
 class TestInstall:
@@ -305,8 +305,46 @@ class TestCrash:
         assert len(lab.tenant.credentials) == 600
         assert lab.domain.calls.count("get-nc-changes") == 2
 
+    def test_cookie_can_not_be_stored(self, lab: Any) -> None:
+        """A build before 1.1.553.0 sends all the same, begins again from the last cookie, and repeats itself until
+        the cookie can be stored; nothing is lost, and nothing older follows."""
+        for name in ("alice", "bob"):
+            lab.domain.add(name)
+        agent = lab.settled()
+        lab.domain.set_password("alice", "Spring-2017!")
+        lab.on_commit = lambda number: _raise(sqlite3.OperationalError("disk I/O error"))
+        lab.run(agent)
+        lab.run(agent)
+        assert lab.received() == ["alice", "alice"]
+        assert set(lab.ids(665)) == {665}
+        lab.domain.set_password("bob", "Spring-2017!")
+        lab.domain.set_password("alice", "Summer-2017!")
+        lab.run(agent)
+        assert lab.received()[2:] == ["bob", "alice"]
+        lab.on_commit = lambda number: None
+        lab.forget()
+        lab.run(agent, 3)
+        assert lab.received() == ["bob", "alice"]
+        assert lab.holds("alice", "Summer-2017!")
+        assert (lab.ids(665), agent.pending(), agent.status(lab.anchor("bob"))) == ([], [], "Success")
+        agent = lab.reborn(agent)
+        agent.run_due()
+        assert lab.received() == ["bob", "alice"]
+
+    def test_only_the_cookie_fails(self, lab: Any) -> None:
+        """If only the first of a cycle's commits fails, the next one stores everything: nothing is repeated."""
+        lab.domain.add("alice")
+        agent = lab.settled()
+        lab.domain.set_password("alice", "Spring-2017!")
+        lab.on_commit = lambda number: _raise(sqlite3.OperationalError("disk I/O error")) if number == 1 else None
+        lab.run(agent)
+        assert lab.ids(665) == [665]
+        lab.run(agent, 3)
+        assert (lab.received(), lab.ids(665)) == (["alice"], [665])
+
     def test_commit_fails(self, lab: Any) -> None:
         """If what was collected can't be stored nothing is sent; it is stored and sent in the next cycle."""
+        lab.settings.build = BUILD_CURRENT
         lab.domain.add("alice")
         agent = lab.settled()
         lab.domain.set_password("alice", "Spring-2017!")
@@ -314,8 +352,12 @@ class TestCrash:
         lab.run(agent)
         assert lab.tenant.calls == []
         assert [(event.id, event.level) for event in lab.events] == [(665, "error")]
+        lab.on_commit = lambda number: _raise(sqlite3.OperationalError("disk I/O error"))
         lab.run(agent)
-        assert lab.received() == ["alice"]
+        assert (lab.tenant.credentials, lab.ids(665)) == ([], [665, 665])
+        lab.on_commit = lambda number: None
+        lab.run(agent, 3)
+        assert (lab.received(), lab.ids(665)) == (["alice"], [665, 665])
 
     def test_commit_fails_for_objects(self, lab: Any) -> None:
         """If an import can't be stored nothing is exported; the next object cycle goes on."""
