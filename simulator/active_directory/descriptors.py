@@ -1,8 +1,9 @@
 """Security descriptors: who may do what with an object, as the simulated directory decides it ([MS-DTYP] 2.4.6).
 
 They are computed from the same facts that operations are checked against and can't be written: administrators may
-do everything, whoever is bound may read, everyone may change a password who knows the old one, and the connector's
-account has on the domain's head the replication rights that it was granted. There is no auditing part.
+do everything, whoever is bound may read, everyone may change a password who knows the old one, users may write their
+own personal information, and the connector's account has on the domain's head the replication rights that it was
+granted. There is no auditing part.
 """
 
 from __future__ import annotations
@@ -21,9 +22,12 @@ if TYPE_CHECKING:
     from simulator.active_directory.state import Domain
 
 OWNER, GROUP, ACCESS, AUDIT = 0x1, 0x2, 0x4, 0x8
-FULL_CONTROL, READ, EXTENDED_RIGHT = 0x000F01FF, 0x00020094, 0x00000100
+FULL_CONTROL, READ, EXTENDED_RIGHT, READ_AND_WRITE = 0x000F01FF, 0x00020094, 0x00000100, 0x00000030
+PERSONAL_INFORMATION, WEB_INFORMATION = "77b5b886-944a-11d1-aebd-0000f80367c1", "e45795b3-9455-11d1-aebd-0000f80367c1"
 DOMAIN_ADMINS = 512
-EVERYONE, AUTHENTICATED_USERS, SYSTEM = (sid_bytes(text) for text in ("S-1-1-0", "S-1-5-11", "S-1-5-18"))
+EVERYONE, SELF, AUTHENTICATED_USERS, SYSTEM = (
+    sid_bytes(text) for text in ("S-1-1-0", "S-1-5-10", "S-1-5-11", "S-1-5-18")
+)
 RIGHTS = {"replicate-changes": GET_CHANGES, "replicate-changes-all": GET_CHANGES_ALL}
 _ALLOWED, _ALLOWED_OBJECT, _OBJECT_TYPE_PRESENT = 0x00, 0x05, 0x1
 _ACCESS_PRESENT, _SELF_RELATIVE = 0x0004, 0x8000
@@ -44,10 +48,11 @@ def descriptor(entry: Entry, parts: int) -> bytes:
 
 def _rules(entry: Entry, domain: Domain, admins: bytes) -> list[bytes]:
     rules = []
-    if entry is entry.replica.by_guid.get(entry.guid) and entry.parent is None and entry.replica.domain_sid:
+    if entry.parent is None and entry.replica.domain_sid:
         rules += _granted(entry, domain)
     if entry.kind.is_account:
         rules.append(_rule(EVERYONE, EXTENDED_RIGHT, MAY_CHANGE))
+        rules += [_rule(SELF, READ_AND_WRITE, each) for each in (PERSONAL_INFORMATION, WEB_INFORMATION)]
     return [*rules, _rule(admins, FULL_CONTROL), _rule(SYSTEM, FULL_CONTROL), _rule(AUTHENTICATED_USERS, READ)]
 
 
@@ -61,7 +66,7 @@ def _granted(root: Entry, domain: Domain) -> list[bytes]:
 
 
 def _rule(sid: bytes, mask: int, right: str = "") -> bytes:
-    """An access-allowed rule, for one extended right if named."""
+    """An access-allowed rule, for one extended right or set of properties if named."""
     if not right:
         return struct.pack("<BBHI", _ALLOWED, 0, 8 + len(sid), mask) + sid
     guid = UUID(right).bytes_le

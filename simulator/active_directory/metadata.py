@@ -22,12 +22,15 @@ if TYPE_CHECKING:
     from simulator.active_directory.replica import Entry, Stamp
     from simulator.active_directory.schema import Value
 
+DESCRIPTOR = "ntsecuritydescriptor"
 _HEADER, _ENTRY = struct.Struct("<IIII"), struct.Struct("<IIq16sqq")
 
 
 def stamps(entry: Entry) -> list[tuple[int, str, Stamp]]:
     """Number, name and stamp of every replicated attribute that the entry has or once had, in order of the number."""
-    keys: Iterable[str] = {**dict.fromkeys(VIRTUAL), **entry.kind.defaults, **entry.values, **entry.stamps}
+    keys: Iterable[str] = {
+        DESCRIPTOR: None, **dict.fromkeys(VIRTUAL), **entry.kind.defaults, **entry.values, **entry.stamps
+    }  # fmt: skip
     found = []
     for key in keys:
         attribute, number = ATTRIBUTES[key], figures.attributes().get(key)
@@ -35,7 +38,7 @@ def stamps(entry: Entry) -> list[tuple[int, str, Stamp]]:
             continue
         if number.link is not None and number.link % 2:
             continue  # the other end of a link
-        stamp = entry.stamp(key)
+        stamp = entry.created if key == DESCRIPTOR and key not in entry.stamps else entry.stamp(key)
         if stamp is not None:
             found.append((number.number, number.name, stamp))
     return sorted(found)

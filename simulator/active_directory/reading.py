@@ -12,11 +12,13 @@ from simulator.active_directory import schema_figures as figures
 from simulator.active_directory.controls import EVERY_PART, Wishes
 from simulator.active_directory.errors import LdapError
 from simulator.active_directory.requests import Values, extended_dn
+from simulator.active_directory.rights import OWN
 from simulator.active_directory.schema import Attribute
 
 if TYPE_CHECKING:
     from simulator.active_directory.replica import Entry
     from simulator.active_directory.requests import Search
+    from simulator.active_directory.session import Session
 
 VALUES_MAX = 1500
 """MaxValRange of the default query policy: more values of an attribute come in ranges only."""
@@ -30,14 +32,14 @@ Range = tuple[int, int | None]
 
 
 class Reader:
-    """Reads the attributes that a search asked for, for someone who is an administrator or not."""
+    """Reads the attributes that a search asked for, for whoever is bound."""
 
-    def __init__(self, request: Search, wishes: Wishes, *, administrator: bool) -> None:
+    def __init__(self, request: Search, wishes: Wishes, session: Session) -> None:
+        self._session = session
         self._extended = wishes.extended
         self._parts = wishes.descriptor
         self._lenient = wishes.lenient_ranges
         self._types_only = request.types_only
-        self._administrator = administrator
         asked = [name.lower() for name in request.attributes]
         self.every = not asked or "*" in asked
         self._ranges: dict[str, Range] = {}
@@ -107,10 +109,10 @@ class Reader:
     def _personal(self, attribute: Attribute, entry: Entry) -> schema.Value | None:
         if attribute.key == DESCRIPTOR:
             parts = EVERY_PART if self._parts is None else self._parts
-            if parts & descriptors.AUDIT and not self._administrator:
+            if parts & descriptors.AUDIT and not self._session.administrator():
                 return None  # whoever may not see how the object is audited sees nothing
             return descriptors.descriptor(entry, parts)
-        return _PERSONAL[attribute.key](entry, self._administrator)
+        return _PERSONAL[attribute.key](entry, self._session)
 
 
 def allowed_attributes(entry: Entry) -> list[str]:
@@ -134,20 +136,26 @@ def allowed_children(entry: Entry) -> list[str]:
     ]
 
 
-def _effective(names: Callable[[Entry], list[str]]) -> Callable[[Entry, bool], schema.Value | None]:
-    """What of it the reader may write: administrators everything, others nothing."""
-    return lambda entry, administrator: values.pack(names(entry)) if administrator else None
+def _writable(entry: Entry, session: Session) -> schema.Value | None:
+    """Administrators may write what is not the system's, users their own personal information."""
+    if session.administrator():
+        return values.pack(
+            [each for each in allowed_attributes(entry) if not figures.attributes()[each.lower()].system_only]
+        )
+    if session.user is not entry:
+        return None
+    return values.pack([each for each in allowed_attributes(entry) if each.lower() in OWN])
 
 
-def _writable(entry: Entry) -> list[str]:
-    return [each for each in allowed_attributes(entry) if not figures.attributes()[each.lower()].system_only]
+def _makeable(entry: Entry, session: Session) -> schema.Value | None:
+    return values.pack(allowed_children(entry)) if session.administrator() else None
 
 
-_PERSONAL: dict[str, Callable[[Entry, bool], schema.Value | None]] = {
-    DESCRIPTOR: lambda entry, administrator: None,
-    "sdrightseffective": lambda entry, administrator: EVERY_PART if administrator else 0,
-    "allowedattributeseffective": _effective(_writable),
-    "allowedchildclasseseffective": _effective(allowed_children),
+_PERSONAL: dict[str, Callable[[Entry, Session], schema.Value | None]] = {
+    DESCRIPTOR: lambda entry, session: None,
+    "sdrightseffective": lambda entry, session: EVERY_PART if session.administrator() else 0,
+    "allowedattributeseffective": _writable,
+    "allowedchildclasseseffective": _makeable,
 }
 """What depends on who reads."""
 

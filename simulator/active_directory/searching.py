@@ -62,7 +62,7 @@ def search(session: Session, request: Search) -> Found:
     base = locate(session.controller, request.base, deleted=wishes.deleted)
     if wishes.sync is not None:
         return dirsync.search(session, base, request, wishes)
-    reader = Reader(request, wishes, administrator=session.administrator())
+    reader = Reader(request, wishes, session)
     answer = _sorted_as(request, wishes)
     if answer is not None and answer.code != errors.SUCCESS:
         return answer
@@ -171,7 +171,7 @@ def _root_search(session: Session, request: Search) -> Found:
 
 def _everywhere(session: Session, request: Search, wishes: Wishes) -> Found:
     """A search of every context that is held, below the root of all ([MS-ADTS] 3.1.1.3.4.1.12, phantom root)."""
-    reader = Reader(request, wishes, administrator=session.administrator())
+    reader = Reader(request, wishes, session)
     entries = [
         entry
         for replica in naming_contexts.replicas(session.controller)
