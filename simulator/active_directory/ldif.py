@@ -26,6 +26,7 @@ from simulator.active_directory.accounts import Account
 from simulator.active_directory.ldif_check import Check, Planned
 from simulator.active_directory.ldif_text import LdifError, Note, Record, records
 from simulator.active_directory.schema import Value
+from simulator.collection import uncollected
 
 if TYPE_CHECKING:
     from simulator.active_directory.replica import Entry
@@ -66,12 +67,13 @@ def read_ldif(domain: Domain, source: Path | str | bytes, *, file: str = "<text>
 
         return apply_changes(domain, found, file, lenient=lenient)
     check = Check(domain, file, lenient=lenient)
-    planned = [each for record in found if (each := check.entry(record)) is not None]
-    check.links(planned)
-    maker = Maker(domain, check)
-    for each in planned:
-        maker.make(each)
-    maker.link()
+    with uncollected():
+        planned = [each for record in found if (each := check.entry(record)) is not None]
+        check.links(planned)
+        maker = Maker(domain, check)
+        for each in planned:
+            maker.make(each)
+        maker.link()
     return Loaded(maker.accounts, len(planned), check.notes())
 
 

@@ -31,6 +31,7 @@ from simulator.active_directory.replica import Entry, Replica, Stamp
 from simulator.active_directory.schema import CLASSES, ObjectClass
 from simulator.active_directory.snapshot_format import DAMAGE, Codec, SnapshotError, Tag, pack, unpack
 from simulator.active_directory.state import Controller, Domain, Forest, Schedule
+from simulator.collection import uncollected
 from simulator.random import Randomness
 
 __all__ = ["SnapshotError", "load", "restore", "save", "take"]
@@ -232,7 +233,8 @@ class _Reading:
         forest: Forest = objects["forest"]
         try:
             streams = {str(name): _generator(*state) for name, state in next(self._lines)}
-            states = self._states(objects, template, forest.randomness)
+            with uncollected():
+                states = self._states(objects, template, forest.randomness)
         except (StopIteration, *DAMAGE) as problem:
             raise _damage(problem) from None
         for name, found in objects.items():

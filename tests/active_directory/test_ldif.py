@@ -1,4 +1,4 @@
-"""Loading LDIF: what is read, and where a bad file is bad. And invented people."""
+"""Loading LDIF: what is read, and where a bad file is bad."""
 
 from __future__ import annotations
 
@@ -7,8 +7,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from simulator.active_directory.ldif import LdifError, load_ldif
-from simulator.active_directory.population import populate
-from simulator.random import Randomness
 
 from .conftest import Lab
 
@@ -155,36 +153,3 @@ class TestErrors:
             load_ldif(domain, ENTRY[:at] + noise + ENTRY[at:])
         except LdifError as problem:
             assert 0 < problem.line < 80  # noqa: PT017
-
-
-class TestPopulation:
-    """Invented people."""
-
-    def test_people(self, lab):
-        """Each has a name of their own that fits AD, and logs on with the password told."""
-        lab.user("person0")
-        people = populate(lab.domain, 300, Randomness(1))
-        assert len({person.name for person in people}) == 300
-        assert all(1 <= len(person.name) <= 20 and person.name.isascii() for person in people)
-        assert "person0" not in {person.name for person in people}
-        first = people[0]
-        assert lab.domain.logon(first.name, first.password) == "ok"
-        assert lab.domain.by_guid(first.guid).name == first.name
-
-    def test_scripts(self, lab):
-        """Names come in several scripts."""
-        names = "".join(
-            lab.domain.find(person.name).display_name for person in populate(lab.domain, 200, Randomness(1))
-        )
-        for first, last in (("a", "z"), ("а", "я"), ("α", "ω"), ("א", "ת"), ("一", "龥")):
-            assert any(first <= letter <= last for letter in names)
-
-    def test_same_seed(self, lab_with):
-        """The same seed gives the same people."""
-        assert populate(lab_with().domain, 50, Randomness(7)) == populate(lab_with().domain, 50, Randomness(7))
-        assert populate(lab_with().domain, 5, Randomness(7)) != populate(lab_with().domain, 5, Randomness(8))
-
-    def test_twice(self, lab):
-        """A second population does not collide with the first."""
-        names = {person.name for _ in range(2) for person in populate(lab.domain, 200, Randomness(1))}
-        assert len(names) == 400
