@@ -316,6 +316,7 @@ class TestCrash:
         lab.run(agent)
         lab.run(agent)
         assert lab.received() == ["alice", "alice"]
+        assert agent.idle_until() is None
         assert set(lab.ids(665)) == {665}
         lab.domain.set_password("bob", "Spring-2017!")
         lab.domain.set_password("alice", "Summer-2017!")
