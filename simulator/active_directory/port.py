@@ -7,6 +7,7 @@ set LDAP policy").
 
 from __future__ import annotations
 
+import errno
 import logging
 import selectors
 import socket
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
 
     from simulator.active_directory.state import Controller
 
+PORT_MAX = 65535
 RECEIVE_OCTETS = 64 * 1024
 FAREWELL_SECONDS = 0.5
 """How long a client that is told to go may still send before its connection is torn down."""
@@ -124,9 +126,11 @@ class DirectoryPort:
     def _listen(self, port: int, *, protected: bool) -> int:
         family = socket.AF_INET6 if ":" in self.host else socket.AF_INET
         try:
+            if port > PORT_MAX:
+                raise OSError(errno.EINVAL, f"the highest port is {PORT_MAX}")
             listener = socket.create_server((self.host, port), family=family, backlog=512)
-        except (OSError, OverflowError) as problem:
-            why = (getattr(problem, "strerror", None) or str(problem)).partition(" (while")[0]
+        except OSError as problem:
+            why = (problem.strerror or str(problem)).partition(" (while")[0]
             raise PortUnavailable(f"port {port} on {self.host} can not be had: {why}") from None
         listener.setblocking(False)
         self._listeners[listener] = protected

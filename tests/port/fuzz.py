@@ -169,19 +169,22 @@ class Fuzz:
 
     def _control(self) -> None:
         """Asks the same all the time, and must get the same answers."""
+        while not self._done.wait(0.02):
+            self._ask()
+        self._ask()
+
+    def _ask(self) -> None:
         asked = search(2, "(cn=Administrator)", f"CN=Users,{ROOT}")
         expected = [("bindResponse", 0), ("searchResEntry", None), ("searchResDone", 0)]
-        while not self._done.is_set():
-            try:
-                with self.lab.client(tls=self.figures.controls % 2 == 0) as client:
-                    client.send(bind(1, *self.lab.administrator), asked, unbind(3))
-                    got = [(answer.kind, answer.code) for answer in client.all()]
-            except (OSError, AssertionError) as problem:
-                got = [(repr(problem), None)]
-            if got != expected:
-                self.figures.problems.append(f"the control client got {got}")
-            self.figures.controls += 1
-            self._done.wait(0.02)
+        try:
+            with self.lab.client(tls=self.figures.controls % 2 == 0) as client:
+                client.send(bind(1, *self.lab.administrator), asked, unbind(3))
+                got = [(answer.kind, answer.code) for answer in client.all()]
+        except (OSError, AssertionError) as problem:
+            got = [(repr(problem), None)]
+        if got != expected:
+            self.figures.problems.append(f"the control client got {got}")
+        self.figures.controls += 1
 
 
 def _is_framed(octets: bytes) -> bool:
@@ -243,8 +246,6 @@ def fuzz(folder: Path, messages: int, seed: int) -> Figures:
     lab = Lab(folder)
     with lab.port:
         figures = Fuzz(lab, messages, seed).run()
-        if not lab.answers():
-            figures.problems.append("a newcomer got a wrong answer")
     gc.collect()
     figures.memory_mb = round(resident_mb() - memory, 1)
     left = {

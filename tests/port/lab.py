@@ -105,7 +105,12 @@ class RawClient:
     def start_tls(self, ca: Path) -> None:
         """Negotiate TLS; the server must prove that it is ``localhost``."""
         context = ssl.create_default_context(cafile=str(ca))
-        self.socket = context.wrap_socket(self.socket, server_hostname="localhost")
+        raw = self.socket
+        try:
+            self.socket = context.wrap_socket(raw, server_hostname="localhost")
+        except OSError:
+            raw.close()
+            raise
 
     def send(self, *octets: bytes) -> None:
         """Send everything in one go."""

@@ -301,6 +301,14 @@ class TestDown:
                 return
             assert client.receive() is None
 
+    def test_comes_up_again(self, lab):
+        """Once it is up again it takes connections as before."""
+        lab.domain.controller().state = "down"
+        lab.client().socket.close()
+        lab.domain.controller().state = "up"
+        with lab.client(tls=True) as client:
+            assert client.ask(root(1)).number == 1
+
     def test_drops_at_the_next_request(self, lab):
         """A connection that was open is dropped at its next request, unanswered."""
         with lab.client() as client:
