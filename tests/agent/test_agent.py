@@ -316,7 +316,6 @@ class TestCrash:
         lab.run(agent)
         lab.run(agent)
         assert lab.received() == ["alice", "alice"]
-        assert agent.idle_until() is None
         assert set(lab.ids(665)) == {665}
         lab.domain.set_password("bob", "Spring-2017!")
         lab.domain.set_password("alice", "Summer-2017!")
@@ -331,6 +330,21 @@ class TestCrash:
         agent = lab.reborn(agent)
         agent.run_due()
         assert lab.received() == ["bob", "alice"]
+
+    def test_unsaved_is_not_idle(self, lab: Any) -> None:
+        """A cycle that could not be stored has to be read again, even if nothing else is left to do."""
+        lab.domain.add("alice")
+        agent = lab.settled()
+        lab.run(agent)
+        lab.settings.staging = True
+        lab.domain.set_password("alice", "Spring-2017!")
+        lab.on_commit = lambda number: _raise(sqlite3.OperationalError("disk I/O error"))
+        assert agent.idle_until() is not None
+        lab.run(agent)
+        assert (agent.pending(), agent.idle_until()) == ([], None)
+        lab.on_commit = lambda number: None
+        lab.run(agent)
+        assert lab.names(agent.pending()) == ["alice"]
 
     def test_only_the_cookie_fails(self, lab: Any) -> None:
         """If only the first of a cycle's commits fails, the next one stores everything: nothing is repeated."""
