@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -57,21 +57,24 @@ def search(session: Session, request: Search) -> Found:
         return _root_search(session, request)
     session.require_bind()
     check_size(request.filter)
+    controller = session.controller
     if wishes.everywhere and not request.base:
-        return _everywhere(session, request, wishes)
-    base = locate(session.controller, request.base, deleted=wishes.deleted)
-    if wishes.sync is not None:
-        return dirsync.search(session, base, request, wishes)
+        heads = [replica.root for replica in naming_contexts.replicas(controller)]  # below the root of all
+        scope = 2
+    else:
+        heads, scope = [locate(controller, request.base, deleted=wishes.deleted)], request.scope
+        if wishes.sync is not None:
+            return dirsync.search(session, heads[0], request, wishes)
     reader = Reader(request, wishes, session)
-    answer = _sorted_as(request, wishes)
+    answer = _sorted_as(wishes)
     if answer is not None and answer.code != errors.SUCCESS:
         return answer
-    references = [] if wishes.local else naming_contexts.subordinates(session.controller, base, request.scope)
+    local = wishes.local or len(heads) > 1
+    references = [] if local else naming_contexts.subordinates(controller, heads[0], scope)
     if wishes.paged is not None:
-        found = _page(session.pages, request, base, wishes, references, reader)
+        found = _page(session.pages, lambda: _entries(request, heads, scope, wishes), wishes, references, reader)
     else:
-        entries = _entries(request, base, wishes)
-        found = _limited(entries, request.size_limit, reader)
+        found = _limited(_entries(request, heads, scope, wishes), request.size_limit, reader)
         found.references = references
     if answer is not None:
         found.controls += answer.controls
@@ -137,7 +140,8 @@ def _special(controller: Controller, dn: str) -> Entry | None:
             return of_sid(own, names.sid_bytes(text) if text.upper().startswith("S-") else bytes.fromhex(text))
         if kind.upper() == "WKGUID":
             known, _, container = text.partition(",")
-            return _well_known(locate(controller, container), names.guid_bytes(known))
+            if not container.startswith("<"):
+                return well_known(locate(controller, container)).get(names.guid_bytes(known).hex().upper())
     except (names.InvalidName, ValueError):
         pass
     raise errors.bad_dn(dn)
@@ -149,10 +153,6 @@ def _elsewhere(controller: Controller, guid: bytes) -> Entry | None:
         if guid in replica.by_guid:
             return replica.by_guid[guid]
     return None
-
-
-def _well_known(container: Entry, guid: bytes) -> Entry | None:
-    return well_known(container).get(guid.hex().upper())
 
 
 # --- the root -----------------------------------------------------------------------------------------------------
@@ -169,22 +169,13 @@ def _root_search(session: Session, request: Search) -> Found:
     return Found([("", [(each, [] if request.types_only else found) for each, found in shown])])
 
 
-def _everywhere(session: Session, request: Search, wishes: Wishes) -> Found:
-    """A search of every context that is held, below the root of all ([MS-ADTS] 3.1.1.3.4.1.12, phantom root)."""
-    reader = Reader(request, wishes, session)
-    entries = [
-        entry
-        for replica in naming_contexts.replicas(session.controller)
-        for entry in select(request.filter, replica, replica.root, 2, deleted=wishes.deleted)
-    ]
-    return _limited(entries, request.size_limit, reader)
-
-
 # --- order, limits, pages -----------------------------------------------------------------------------------------
 
 
-def _entries(request: Search, base: Entry, wishes: Wishes) -> list[Entry]:
-    found = list(select(request.filter, base.replica, base, request.scope, deleted=wishes.deleted))
+def _entries(request: Search, heads: Sequence[Entry], scope: int, wishes: Wishes) -> list[Entry]:
+    found: list[Entry] = []
+    for base in heads:
+        found += select(request.filter, base.replica, base, scope, deleted=wishes.deleted)
     if len(wishes.sort) == 1 and schema.attribute(wishes.sort[0].name) is not None:
         return _in_order(found, wishes.sort[0])
     return found
@@ -208,7 +199,7 @@ def _in_order(entries: list[Entry], key: SortKey) -> list[Entry]:
     return [*lacking, *ordered] if key.reverse else [*ordered, *lacking]
 
 
-def _sorted_as(request: Search, wishes: Wishes) -> Found | None:
+def _sorted_as(wishes: Wishes) -> Found | None:
     """What is to be said of a sort control: a refusal of the search if it is critical and can't be honoured."""
     if not wishes.sort:
         return None
@@ -238,7 +229,7 @@ def _limited(entries: Sequence[Entry], size_limit: int, reader: Reader) -> Found
 
 
 def _page(
-    pages: Pages, request: Search, base: Entry, wishes: Wishes, references: list[list[str]], reader: Reader
+    pages: Pages, find: Callable[[], list[Entry]], wishes: Wishes, references: list[list[str]], reader: Reader
 ) -> Found:
     """One page; continuation references come with the last (unconfirmed)."""
     size, cookie = wishes.paged or (0, b"")
@@ -248,7 +239,7 @@ def _page(
             raise errors.wrong_extension(PAGED)
         entries, references = waiting
     elif size:
-        entries = _entries(request, base, wishes)
+        entries = find()
     if size == 0:
         return Found(page_cookie=b"")  # the client gives the search up (RFC 2696)
     size = min(size, PAGE_SIZE_MAX)

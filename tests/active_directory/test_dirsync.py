@@ -5,6 +5,8 @@ from __future__ import annotations
 import pytest
 from ldap3.core.exceptions import LDAPExtensionError
 
+from simulator.active_directory.ldap import connect
+
 ROOT = "DC=contoso,DC=example"
 ASKED = ["objectGUID", "objectSid", "objectClass", "sAMAccountName", "mail", "userAccountControl", "isDeleted", "name"]
 
@@ -148,3 +150,75 @@ def test_cookie_outlives_the_connection(sync):
     sync.domain.set_user("alice", attributes={"mail": "new@b.example"})
     again = reader(sync.connector(), cookie=sync.sync.cookie)
     assert list(read(again)) == [ALICE]
+
+
+class TestFlags:
+    """What the control's flags and values change."""
+
+    @staticmethod
+    def ask(connection, flags=0, size=0, cookie=b"", attributes=("unicodePwd", "mail"), base=ROOT, scope="SUBTREE"):
+        """One answer: attributes by name of alice, and the cookie."""
+        integers = b"".join(bytes((2, 5)) + value.to_bytes(5, "big") for value in (flags, size))
+        content = integers + b"\x04\x81" + bytes((len(cookie),)) + cookie
+        value = b"\x30\x81" + bytes((len(content),)) + content
+        connection.search(base, "(sAMAccountName=alice)", scope, attributes=list(attributes),
+                          controls=[("1.2.840.113556.1.4.841", True, value)])  # fmt: skip
+        if connection.result["result"]:
+            return connection.result["result"], b""
+        answered = connection.result["controls"]["1.2.840.113556.1.4.841"]["value"]
+        return [dict(each["attributes"]) for each in connection.response], bytes(answered["cookie"])
+
+    def test_signal(self, sync):
+        """Asked for the password alone, an entry comes for a password set and for nothing else."""
+        connection = sync.connector()
+        _, cookie = self.ask(connection)
+        sync.domain.set_user("alice", attributes={"title": "x"})
+        found, cookie = self.ask(connection, cookie=cookie, attributes=["unicodePwd"])
+        assert found == []
+        sync.domain.reset_password("alice", "Spring-2017!")
+        ((change,), _) = self.ask(connection, cookie=cookie, attributes=["unicodePwd"])
+        assert change["unicodePwd"] == []
+
+    def test_who_is_told_of_secrets(self, sync):
+        """With the security of objects, or for public data only, secrets are not even named."""
+        connection = sync.connector()
+        named = ["unicodePwd" in self.ask(connection, flags)[0][0] for flags in (0, 0x800, 0x80000000, 1, 0x2000)]
+        assert named == [True, True, True, False, False]
+
+    @pytest.mark.parametrize(
+        ("rights", "plain"), [((), 50), (("replicate-changes",), 0), (("replicate-changes-all",), 50)]
+    )
+    def test_rights(self, sync, rights, plain):
+        """Reading needs Get-Changes, and Get-Changes-All does not do instead; object security needs neither."""
+        for right in ("replicate-changes", "replicate-changes-all"):
+            sync.domain.revoke(right)
+        for right in rights:
+            sync.domain.grant(right)
+        connection = sync.connector()
+        found, _ = self.ask(connection)
+        assert (0 if isinstance(found, list) else found) == plain
+        assert isinstance(self.ask(connection, 1)[0], list)
+
+    def test_size(self, sync):
+        """The number of octets asked for is not heeded."""
+        assert len(self.ask(sync.connector(), size=1)[0]) == 1
+
+    @pytest.mark.parametrize(("base", "scope"), [(f"OU=People,{ROOT}", "SUBTREE"), (ROOT, "BASE"), (ROOT, "LEVEL")])
+    def test_where(self, sync, base, scope):
+        """Only a whole naming context can be read."""
+        assert self.ask(sync.connector(), base=base, scope=scope)[0] == 50
+
+    def test_configuration(self, sync):
+        """The configuration can be read like a domain."""
+        connection = sync.connector()
+        loop = reader(connection, base=f"CN=Configuration,{ROOT}", text="(objectClass=crossRef)", attributes=["nCName"])
+        assert {tuple(entry["attributes"]["nCName"]) for entry in loop.loop()} >= {(ROOT,)}
+        assert loop.loop() == []
+
+    def test_cookie_of_another_domain(self, sync):
+        """A cookie of a domain is none for another."""
+        other = sync.forest.add_domain("fabrikam.example")
+        connection = connect(other.controller(), "FABRIKAM\\Administrator", other.administrator_password)
+        assert connection.bind()
+        found = self.ask(connection, cookie=bytes(sync.sync.cookie), base="DC=fabrikam,DC=example")
+        assert found[0] in (12, [])

@@ -324,6 +324,10 @@ class TestElsewhere:
         option = [(SEARCH_OPTIONS, True, b"\x30\x03\x02\x01\x02")]
         found = names_of(forest.root, "", "(|(cn=Guest)(cn=Sites)(cn=User))", controls=option)
         assert found == [f"CN=Guest,CN=Users,{ROOT}", f"CN=Sites,{CONFIGURATION}", f"CN=User,{SCHEMA}"]
+        paged = forest.root.extend.standard.paged_search(
+            "", "(|(cn=Guest)(cn=Sites)(cn=User))", SUBTREE, attributes=["1.1"], paged_size=2, controls=option
+        )
+        assert sorted(entry["dn"] for entry in paged) == found
 
     def test_pages_carry_references_once(self, forest):
         """References of a paged search come with its last page."""

@@ -288,8 +288,15 @@ class TestNames:
         connection.check_names = False
         users = f"<WKGUID=A9D1CA15768811D1ADED00C04FD8D5CD,{ROOT}>"
         assert [entry["dn"] for entry in search(connection, base=users, scope=BASE)] == [f"CN=Users,{ROOT}"]
-        for base, code in ((users.replace("A9", "00"), 32), (users.replace("A9", "X"), 34), (f"<WKGUID=,{ROOT}>", 34),
-                           (f"<WKGUID=A9D1CA15768811D1ADED00C04FD8D5CD,{PEOPLE}>", 32)):  # fmt: skip
+        nested = f"{users[:-1].replace(ROOT, '')}" * 5000 + ROOT + ">" * 5000
+        wrong = {
+            nested: 34,
+            users.replace("A9", "00"): 32,
+            users.replace("A9", "X"): 34,
+            f"<WKGUID=,{ROOT}>": 34,
+            users.replace(ROOT, PEOPLE): 32,
+        }
+        for base, code in wrong.items():
             assert search(connection, base=base, scope=BASE) == []
             assert connection.result["result"] == code
         (root,) = search(connection, base=ROOT, scope=BASE, attributes=["wellKnownObjects"])
