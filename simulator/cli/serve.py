@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from simulator.cli.console import complain, read_suite, refuse, refuse_all, say
+from simulator.cli.console import INTERRUPTED, complain, read_suite, refuse, refuse_all, say
 from simulator.cli.options import Seed, seed_of
+from simulator.scenario.result import ExitCode
 
 if TYPE_CHECKING:
     from simulator.active_directory.population import Invented
@@ -94,6 +95,7 @@ def serve(
         forests, host=host, ldap_port=ldap_port, ldaps_port=ldaps_port, require_signing=require_signing
     )
     signal.signal(signal.SIGTERM, lambda number, frame: served.timetable.stop())
+    code: int = ExitCode.HELD
     try:
         with served:
             _write_authority(ca, served.authority.pem)
@@ -101,7 +103,10 @@ def serve(
             served.timetable.run()
     except PortUnavailable as problem:
         refuse(str(problem), "another program (or pwsync serve) may hold it: choose --ldap-port and --ldaps-port")
+    except KeyboardInterrupt:
+        code = INTERRUPTED
     say("stopped")
+    raise typer.Exit(code)
 
 
 def moment_of(text: str | None) -> datetime | None:
