@@ -36,8 +36,6 @@ def stamps(entry: Entry) -> list[tuple[int, str, Stamp]]:
         attribute, number = ATTRIBUTES[key], figures.attributes().get(key)
         if attribute.local or number is None or number.system_flags & (figures.CONSTRUCTED | figures.NOT_REPLICATED):
             continue
-        if number.link is not None and number.link % 2:
-            continue  # the other end of a link
         stamp = entry.created if key == DESCRIPTOR and key not in entry.stamps else entry.stamp(key)
         if stamp is not None:
             found.append((number.number, number.name, stamp))

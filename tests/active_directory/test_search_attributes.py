@@ -99,6 +99,18 @@ class TestMetadata:
             f"CN=Configuration,{ROOT}",
         }  # fmt: skip
 
+    @pytest.mark.parametrize(
+        ("name", "number"),
+        [("objectClass", 0x0), ("cn", 0x3), ("objectSid", 0x90092), ("mail", 0x150003), ("carLicense", 0x160001)],
+    )
+    def test_numbers(self, name, number):
+        """An attribute's number is its OID's beginning, by the table of prefixes, and its last part."""
+        assert schema_figures.attributes()[name.lower()].number == number
+
+    def test_large_last_part(self):
+        """Of a last part beyond 14 bits the lower ones are kept, and the highest bit says so."""
+        assert schema_figures.attributes()["msexchrecipienttypedetails"].number & 0xFFFF == 50855 % 0x4000 | 0x8000
+
     def test_tombstone(self, lab, admin):
         """A tombstone keeps the metadata of what it lost, secrets among them."""
         guid = lab.domain.find("alice").guid
@@ -286,10 +298,17 @@ class TestSecrets:
         """By name, by ``*``, by OID and in ranges they are absent; comparing is false, a filter finds nothing."""
         connection = admin if reader == "Administrator" else lab.bind("CONTOSO\\alice", "Winter-2016!")
         nt = lab.domain.find("alice").nt_hash
-        asked = [*SECRETS, *(f"{name};range=0-*" for name in SECRETS), "1.2.840.113556.1.4.90", "*"]
-        shown = read(connection, ALICE, *asked)
-        assert not {name.partition(";")[0] for name in shown} & SECRETS
-        assert nt not in b"".join(octets for values in shown.values() for octets in values)
+        named = [
+            *SECRETS,
+            *(f"{name};range=0-*" for name in SECRETS),
+            "1.2.840.113556.1.4.90",
+            "OID.1.2.840.113556.1.4.90",
+        ]
+        for asked in (named, ["*"], [*named, "*"]):
+            shown = read(connection, ALICE, *asked)
+            assert not {name.partition(";")[0] for name in shown} & SECRETS
+            assert nt not in b"".join(octets for values in shown.values() for octets in values)
+        assert read(connection, ALICE, *named) == {}
         for name in SECRETS:
             connection.compare(ALICE, name, nt)
             assert connection.result["result"] == 5
