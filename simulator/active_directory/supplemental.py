@@ -28,7 +28,6 @@ ITERATIONS = 4096
 PASSWORDS_KEPT = 3
 """The current password's keys, the old ones and the older ones."""
 
-_RECORD = struct.Struct("<BIII")
 _DK_CONSTANT = bytes.fromhex("6b65726265726f737b9b5b2b93132b93")  # "kerberos" folded to 128 bits ([RFC3961] 5.1)
 _ODD_PARITY = bytes((bits << 1) | (bits.bit_count() % 2 == 0) for bits in range(128))
 _WEAK = bytes.fromhex(
@@ -64,8 +63,8 @@ def keep(password: str, name: str, upn: str, domain: str, *, computer: bool = Fa
     name, upn: the account's then. domain: its DNS name. before: what it kept until now; the newest two of it stay.
     """
     implied = not upn or upn == f"{name}@{domain}"
-    newest = _packed(Kept(name, "" if implied else upn, password, computer))
-    return newest + b"".join(_packed(each) for each in kept(before)[: PASSWORDS_KEPT - 1])
+    newest = _packed(name, "" if implied else upn, password, computer)
+    return newest if not before else newest + b"".join(_packed(*each) for each in kept(before)[: PASSWORDS_KEPT - 1])
 
 
 def after(entry: Entry, password: str, domain: str) -> bytes:
@@ -77,21 +76,20 @@ def after(entry: Entry, password: str, domain: str) -> bytes:
 
 def kept(stored: bytes) -> list[Kept]:
     """What an entry keeps, the newest password first."""
-    found, at = [], 0
-    while at < len(stored):
-        computer, *sizes = _RECORD.unpack_from(stored, at)
-        at += _RECORD.size
-        texts = []
-        for size in sizes:
-            texts.append(stored[at : at + size].decode("utf-8", "surrogatepass"))
-            at += size
-        found.append(Kept(texts[0], texts[1], texts[2], bool(computer)))
+    text, found, at = stored.decode("utf-8", "surrogatepass"), [], 0
+    while at < len(text):
+        head = text.index(";", at)
+        name, upn, password, computer = map(int, text[at:head].split(","))
+        first, second = head + 1 + name, head + 1 + name + upn
+        at = second + password
+        found.append(Kept(text[head + 1 : first], text[first:second], text[second:at], bool(computer)))
     return found
 
 
-def _packed(each: Kept) -> bytes:
-    parts = [text.encode("utf-8", "surrogatepass") for text in each[:3]]
-    return _RECORD.pack(each.computer, *map(len, parts)) + b"".join(parts)
+def _packed(name: str, upn: str, password: str, computer: bool) -> bytes:
+    """One password: lengths, then texts. Short and made at once, because every user has one."""
+    text = f"{len(name)},{len(upn)},{len(password)},{computer:d};{name}{upn}{password}"
+    return text.encode("utf-8", "surrogatepass")
 
 
 # --- the value -------------------------------------------------------------------------------------------------------
