@@ -148,7 +148,7 @@ class _Company:
         name = self._names.of_person(first, last, number)
         display = f"{last} {first}" if locale in ("ja_JP", "zh_CN") else f"{first} {last}"
         upn = f"{name}@{domain.name}"
-        values = self._values(unit, first, last, upn, number)
+        values = self._values(unit, first, last, upn)
         age, kind = int(draw() * 40), draw()
         shares = self._shares
         enabled, must_change = kind >= shares.disabled, False
@@ -184,7 +184,7 @@ class _Company:
         unit.members.append(entry.guid)
         self.made.append(Invented(name, password, domain.password_log[-1].guid))
 
-    def _values(self, unit: _Unit, first: str, last: str, mail: str, number: int) -> dict[str, Value]:
+    def _values(self, unit: _Unit, first: str, last: str, mail: str) -> dict[str, Value]:
         random, draw = self._random, self._random.random
         values: dict[str, Value] = {
             "givenname": first,
@@ -192,7 +192,6 @@ class _Company:
             "mail": mail,
             "title": pick(random, titles()),
             "telephonenumber": f"{unit.site.prefix}{int(draw() * 10000):04d}",
-            "employeeid": f"{100_000 + number}",
             **unit.shared,
         }
         manager = self._manager(unit)

@@ -18,21 +18,35 @@ import subprocess
 import sys
 import tempfile
 import textwrap
-from collections.abc import Callable, Iterator
+import time
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
+from functools import cache
 from pathlib import Path
+from typing import Any
 
 import freezegun.api
+import ldap3
+from ldap3.operation.modify import modify_operation
+from ldap3.operation.search import search_operation
+from ldap3.protocol.rfc4511 import LDAPMessage, MessageID, ProtocolOp
+from ldap3.strategy.base import BaseStrategy
+from ldap3.utils.asn1 import decode_message_fast, encode
 
 from pwsync.credential import protect
+from simulator.active_directory import encoding, schema
+from simulator.active_directory.ldap import DirectoryConnection, connect
 from simulator.active_directory.population import populate
-from simulator.active_directory.state import Forest
+from simulator.active_directory.state import Domain, Forest
+from simulator.active_directory.values import all_octets as values_of
 from simulator.azure_ad.policy import CloudPolicy
+from simulator.clock import Clock
 from simulator.frozen import held
 from simulator.profile import PROFILE_2017
+from simulator.random import Randomness
 from simulator.scenario.file import load
 from simulator.scenario.runner import RunOptions, run_case
 from simulator.world import World
@@ -151,8 +165,6 @@ def delta(small: int, large: int) -> Row:
 
 def stock_search(entries: int) -> float:
     """Median seconds of ldap3's own mock search for one changed entry."""
-    import ldap3
-
     server = ldap3.Server("mock", get_info=ldap3.OFFLINE_AD_2012_R2)
     connection = ldap3.Connection(server, client_strategy=ldap3.MOCK_SYNC)
     for number in range(entries):
@@ -266,6 +278,133 @@ def memory(count: int) -> Row:
     return Row("memory", value, f"bytes a user at {count:,}", "<= 4000", value <= 4000, "resident size, both doubles")
 
 
+DIRECTORY_MEMORY = """
+import sys, gc, resource
+sys.path.insert(0, {root!r})
+from tests.benchmarks.run import directory_of, rss
+directory_of(100)
+gc.collect()
+before = rss()
+domain = directory_of({count})
+gc.collect()
+print((rss() - before) / {count})
+"""
+
+
+def rss() -> int:
+    """Resident size in bytes."""
+    with open("/proc/self/statm", encoding="ascii") as file:
+        return int(file.read().split()[1]) * resource.getpagesize()
+
+
+def directory_of(users: int) -> Domain:
+    """A domain with an invented company."""
+    domain = Forest("bench", Clock(START), Randomness(1)).add_domain("contoso.example")
+    populate(domain, users, seed=1, profile="company")
+    return domain
+
+
+def directory_load(count: int) -> Row:
+    """Inventing and loading a company, groups, contacts and computers included."""
+    directory_of(200)  # faker's tables are read once
+    times = []
+    for _ in range(2):
+        gc.collect()
+        began, began_cpu = now(), time.process_time()
+        directory_of(count)
+        times.append((time.process_time() - began_cpu, now() - began))
+    processor, wall = (seconds / count * 20_000 for seconds in min(times))
+    return Row("load a company", processor, "s of a processor for 20,000 users", "<= 1.0", processor <= 1.0,
+               f"at {count:,}; {wall:.2f} s on the wall")  # fmt: skip
+
+
+def directory_memory(count: int) -> Row:
+    """Bytes a user in the directory alone, with everything that a company has beside users."""
+    code = DIRECTORY_MEMORY.format(root=str(ROOT), count=count)
+    found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    value = float(found.stdout.strip().splitlines()[-1])
+    return Row("memory, directory", value, f"bytes a user at {count:,}", "<= 3000", value <= 3000, "resident size")
+
+
+@cache
+def directory_connection(count: int) -> DirectoryConnection:
+    """A connection to a controller with many users."""
+    domain = directory_of(count)
+    connection = connect(domain.controller(), "CONTOSO\\Administrator", domain.administrator_password)
+    assert connection.bind()
+    gc.collect()
+    gc.freeze()
+    return connection
+
+
+def median_of(perform: Callable[[], object], rounds: int = 400) -> float:
+    """Median seconds of a call."""
+    times = []
+    for _ in range(rounds):
+        began = now()
+        perform()
+        times.append(now() - began)
+    return statistics.median(times)
+
+
+def codec(kind: str, build: Callable[[], Any], answers: list[bytes]) -> float:
+    """Median seconds that ldap3 itself takes to make the octets of a request and to read those of the answers."""
+    read = BaseStrategy(ldap3.Connection(ldap3.Server("bench", get_info=ldap3.NONE))).decode_response_fast
+
+    def both() -> None:
+        message = LDAPMessage()
+        message["messageID"] = MessageID(7)
+        message["protocolOp"] = ProtocolOp().setComponentByName(kind, build())
+        encode(message)
+        for octets in answers:
+            read(decode_message_fast(octets))
+
+    return median_of(both)
+
+
+def directory_search(count: int) -> Row:
+    """A search by USN that finds one entry, against ldap3's own work on the same messages."""
+    connection = directory_connection(count)
+    replica = connection.strategy.session.controller.replica
+    entry = max(replica.by_guid.values(), key=lambda each: each.usn)
+    wanted = ["sAMAccountName", "displayName", "userPrincipalName", "pwdLastSet", "objectGUID", "uSNChanged"]
+    filtered, base = f"(uSNChanged>={entry.usn})", replica.root.dn
+    mine = median_of(lambda: connection.search(base, filtered, attributes=wanted))
+    assert [found["dn"] for found in connection.response if found["type"] == "searchResEntry"] == [entry.dn]
+    values = [(schema.ATTRIBUTES[key], values_of(value)) for name in wanted
+              if (value := entry.get(key := name.lower())) is not None]  # fmt: skip
+    answers = [encoding.message(7, encoding.entry(entry.dn, values)), encoding.message(7, encoding.result(0x65, 0))]
+    own = codec(
+        "searchRequest",
+        lambda: search_operation(base, filtered, "SUBTREE", 0, wanted, 0, 0, False, True, True, None, None, False),
+        answers,
+    )
+    value = mine / own
+    return Row("search by USN, one hit", value, "of ldap3's codec", "<= 3", value <= 3,
+               f"{mine * 1e6:.0f} µs over {own * 1e6:.0f} µs at {count:,} users")  # fmt: skip
+
+
+def directory_modify(count: int) -> Row:
+    """A modify of one attribute, against ldap3's own work on the same messages."""
+    connection = directory_connection(count)
+    replica = connection.strategy.session.controller.replica
+    dn = next(each.dn for each in reversed(replica.by_guid.values()) if each.kind.name == "user")
+    numbers = iter(range(1_000_000))
+
+    def modify() -> None:
+        connection.modify(dn, {"description": [("MODIFY_REPLACE", [f"number {next(numbers)}"])]})
+
+    mine = median_of(modify)
+    assert connection.result["result"] == 0
+    changes = {"description": [("MODIFY_REPLACE", ["number 400"])]}
+    own = codec(
+        "modifyRequest", lambda: modify_operation(dn, changes, True), [encoding.message(7, encoding.result(0x67, 0))]
+    )
+    value = mine / own
+    return Row("modify one attribute", value, "of ldap3's codec", "<= 3", value <= 3,
+               f"{mine * 1e6:.0f} µs over {own * 1e6:.0f} µs at {count:,} users")  # fmt: skip
+
+
 def help_start() -> Row:
     """How long ``pwsync --help`` takes."""
     times = []
@@ -288,8 +427,17 @@ def benchmarks(quick: bool) -> dict[str, Callable[[], Row]]:
         "quarter": lambda: quarter(every_cycle=False),
         "quarter-every": lambda: quarter(every_cycle=True),
         "memory": lambda: memory(large),
+        "directory-load": lambda: directory_load(large),
+        "directory-memory": lambda: directory_memory(large),
+        "directory-search": lambda: directory_search(large),
+        "directory-modify": lambda: directory_modify(large),
         "help": help_start,
     }
+
+
+def wanted(name: str, known: Iterable[str]) -> list[str]:
+    """The benchmarks of that name, or of the group: ``directory`` is all of ``directory-...``."""
+    return [each for each in known if each == name or each.startswith(f"{name}-")]
 
 
 def main() -> None:
@@ -300,9 +448,11 @@ def main() -> None:
     options = parser.parse_args()
     known = benchmarks(options.quick)
     rows = []
-    for name in options.names or known:
-        if name not in known:
+    for name in options.names:
+        if not wanted(name, known):
             parser.error(f"no benchmark {name}; there are {', '.join(known)}")
+    chosen = [each for name in options.names for each in wanted(name, known)]
+    for name in chosen or known:
         row = known[name]()
         rows.append(row)
         mark = "ok  " if row.ok else "MISS"
