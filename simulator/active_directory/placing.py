@@ -10,7 +10,7 @@ from simulator.active_directory import accounts, errors, names, policy, rights
 from simulator.active_directory.additions import check_place, place
 from simulator.active_directory.draft import Draft, name_error
 from simulator.active_directory.errors import LdapError
-from simulator.active_directory.schema import Attribute
+from simulator.active_directory.schema import PASSWORD_ATTRIBUTES, Attribute
 from simulator.active_directory.write_values import DELETE, REPLACE, Change
 from simulator.refusal import Refusal
 
@@ -110,12 +110,11 @@ def undeletes(parts: Sequence[tuple[Attribute, Change]]) -> bool:
     return found.get("isdeleted") == DELETE and found.get("distinguishedname") == REPLACE
 
 
-def undelete(session: Session, dn: str, parts: Sequence[tuple[Attribute, Change]]) -> None:
+def undelete(session: Session, entry: Entry, parts: Sequence[tuple[Attribute, Change]]) -> None:
     """Bring a tombstone back as it is, disabled and without a password, with the request's other changes.
 
     Without a recycle bin only what tombstones keep comes back. Raises LdapError.
     """
-    entry = session.target(dn, deleted=True)
     rights.require_administrator(session)
     controller = session.controller
     if not entry.deleted:
@@ -140,5 +139,6 @@ def undelete(session: Session, dn: str, parts: Sequence[tuple[Attribute, Change]
     except Refusal as refusal:
         raise name_error(refusal) from None
     if entry.kind.is_account:
-        draft.changes |= {"pwdlastset": 0, "lockouttime": 0}
+        # Who never saw the deletion has the password still.
+        draft.changes |= dict.fromkeys(PASSWORD_ATTRIBUTES) | {"pwdlastset": 0, "lockouttime": 0}
     controller.replica.undelete(entry, parent, rdn, draft.changes, controller.seconds())

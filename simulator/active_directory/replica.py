@@ -392,6 +392,8 @@ class Replica:
         usn = self.usn = self.usn + 1
         self.unhook(entry)
         self.tree_version += 1
+        for key in _SILENT.intersection(changes):
+            entry.stamps.setdefault(key, entry.created)  # kept with the tombstone, though the value went
         keys = ("isdeleted", "isrecycled", "name", entry.kind.rdn.lower(), *changes)
         self._stamp(entry, keys, seconds, usn)
         entry.deleted, entry.parent, entry.rdn = False, parent, rdn

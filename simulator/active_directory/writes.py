@@ -36,10 +36,10 @@ def modify(session: Session, dn: str, changes: Sequence[Change], controls: Seque
     if secret and not session.protected:
         raise errors.unprotected()
     wanted = {control.oid: control.value for control in controls}
-    if undeletes(parts):
-        undelete(session, dn, parts)
-        return
     entry = session.target(dn, deleted=SHOW_DELETED in wanted or SHOW_RECYCLED in wanted)
+    if undeletes(parts):
+        undelete(session, entry, parts)
+        return
     if entry.deleted or entry.kind.name == LOST_AND_FOUND:
         raise errors.unwilling(errors.ILLEGAL_OPERATION)
     others = [part for part in parts if not is_password(session, part[0])]

@@ -75,7 +75,8 @@ def test_ambiguous_name(lab):
     "name",
     ["CONTOSO\\nobody", "OTHER\\alice", "CN=x,DC=contoso,DC=example", "=,=", "Domain Admins",
      "OU=People,DC=contoso,DC=example", "contoso.example/", "contoso.example/People/nobody", "contoso.example//",
-     "a/b/c", "\n", "\0", "@", "\\", "S-1-5-21-1", "S-1-5-21-1-2-3-500", "{00000000-0000-0000-0000-000000000000}", "-", "x" * 100_000, "=" * 1000],
+     "a/b/c", "\n", "\0", "@", "\\", "S-1-5-21-1", "S-1-5-21-1-2-3-500",
+     "{00000000-0000-0000-0000-000000000000}", "-", "x" * 100_000, "=" * 1000],
 )  # fmt: skip
 def test_unknown_names(lab, name):
     """A name that is nobody's is data 525."""
