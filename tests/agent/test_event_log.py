@@ -56,10 +56,10 @@ class TestManager:
         """A stop in mid-cycle has stopped when the cycle has ended."""
         lab.domain.add("alice")
         agent = lab.installed()
-        lab.tenant.on_call = lambda operation: agent.stop() if operation == "objects" else None
+        lab.tenant.on_call = lambda operation: agent.stop() if operation == "credentials" else None
         agent.run_due()
         assert lab.ids(602, 609) == [602, 609]
-        assert lab.ids()[-1] == 609
+        assert lab.ids()[-2:] == [623, 609]
 
     def test_started_twice(self, lab: Any) -> None:
         """A second start is told of as one."""
