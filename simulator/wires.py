@@ -6,6 +6,7 @@ What a broken connection looks like differs by wire: ldap3's exceptions, a Win32
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
 from io import BytesIO
 from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
@@ -15,6 +16,7 @@ from ldap3.core.exceptions import LDAPSocketOpenError, LDAPSocketReceiveError, L
 from pwsync.errors import BinaryXmlError, ReplicationError
 from pwsync.tenant.batch import decode_request
 from pwsync.tenant.messages import CredentialItem, Request
+from simulator.active_directory.times import filetime
 from simulator.azure_ad.provisioning import DECODED, ITEM_RESULTS, fault_response
 from simulator.azure_ad.wire import Answer
 from simulator.network import REDIRECTED, Wire
@@ -35,6 +37,10 @@ HTTP_ERRORS: dict[str, type[requests.RequestException]] = {
 
 WIRES = frozenset({"cloud.token", "cloud.set-passwords", "cloud.set-objects", "cloud.ping"})
 """What counts as an attempt on a wire to the cloud; looking up addresses and settings rides along with them."""
+
+
+NO_DATE = filetime(datetime.max.replace(tzinfo=UTC)) + 10
+"""The first FILETIME after the year 9999."""
 
 
 def broken_ldap(on: str, how: str | int) -> Exception:
@@ -109,6 +115,7 @@ class ReplicationWire:
             perform=lambda results: self._answer(operation, message),
             broken=broken_rpc,
             garble=garble_page,
+            failed=failed_page,
         )
         return self._carry(wire)
 
@@ -137,6 +144,17 @@ class ReplicationWire:
 def fail(error: Exception) -> NoReturn:
     """Raise an error that was caught before."""
     raise error
+
+
+def failed_page(answer: Mapping[str, Any]) -> tuple[str, float | None] | None:
+    """What makes a page one that no client on Windows can take in: a time after the year 9999."""
+    for entry in answer["objects"]:
+        for attribute in entry["attributes"]:
+            if attribute["name"] == "pwdLastSet":
+                for value in attribute["values"]:
+                    if not 0 <= int.from_bytes(value, "little", signed=True) < NO_DATE:
+                        return "a time of no date", None
+    return None
 
 
 def garble_page(answer: Mapping[str, Any]) -> Mapping[str, Any]:

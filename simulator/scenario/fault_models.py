@@ -49,7 +49,7 @@ FITTING: dict[str, tuple[str, ...]] = {
     "directory.search": _DIRECTORY,
     "directory.read-passwords": _DIRECTORY,
     "directory.any": _DIRECTORY,
-    "store.commit": ("crash", "delay"),
+    "store.commit": ("lose", "crash", "delay"),
 }
 """What can go wrong on each wire."""
 
