@@ -55,7 +55,7 @@ class _Changes:
         self._session = _Administrator(domain.controller())
         self._notes: list[Note] = []
         self._perform: dict[str, Callable[[Record], None]] = {
-            "modify": self._modify, "delete": self._delete, "modrdn": self._rename,
+            "add": self._add, "modify": self._modify, "modrdn": self._rename,
         }  # fmt: skip
         self.loaded = Loaded()
 
@@ -68,8 +68,8 @@ class _Changes:
             if tree and record.change != "delete":
                 raise self._fail(record.controls[0][0], "the tree-delete control is for changetype: delete")
             try:
-                if record.change == "add":
-                    self._add(record)
+                if record.change == "delete":
+                    self._delete(record, tree)
                 else:
                     self._perform[record.change](record)
             except LdapError as problem:
@@ -88,7 +88,9 @@ class _Changes:
         """Whether the record carries that control; another that is critical is refused."""
         found = False
         for number, text in record.controls:
-            oid, *rest = text.replace(":", " ").split()
+            oid, *rest = text.replace(":", " ").split() or [""]
+            if not oid:
+                raise self._fail(number, "this names no control")
             if oid == TREE_DELETE:
                 found = True
             elif rest and rest[0].lower() == "true":
@@ -134,10 +136,10 @@ class _Changes:
             raise self._fail(number, f'{name}: "add:", "delete:" or "replace:" begins a part of a change')
         return operation
 
-    def _delete(self, record: Record) -> None:
+    def _delete(self, record: Record, tree: bool) -> None:
         if record.lines:
             raise self._fail(record.lines[0][0], "a delete has no further lines")
-        writes.delete(self._session, record.dn, tree=bool(record.controls) and self._tree_delete(record))
+        writes.delete(self._session, record.dn, tree=tree)
 
     def _rename(self, record: Record) -> None:
         given: dict[str, tuple[int, str]] = {}

@@ -18,6 +18,7 @@ from simulator.active_directory.replica import hidden
 from simulator.active_directory.schema import Attribute, Value
 
 if TYPE_CHECKING:
+    from simulator.active_directory.filter import Test
     from simulator.active_directory.replica import Entry, Replica
     from simulator.active_directory.state import Domain
 
@@ -43,7 +44,7 @@ def export_ldif(
     on: str | None = None,
     told: Callable[[int], None] | None = None,
 ) -> Iterator[str]:
-    """The text, in pieces of one entry each.
+    """The text, in pieces of one entry each; the directory must not change until all of them were taken.
 
     base: a DN to begin at (default: the domain's root). matching: an LDAP filter. operational: with what the system
     keeps. on: a controller. told: is told how many entries were written, after each. Raises ValueError for a base that
@@ -52,6 +53,10 @@ def export_ldif(
     replica = domain.controller(on).replica
     top = replica.root if base is None else _base(domain, on, base)
     fits = None if matching is None else _test(matching, replica)
+    return _texts(top, fits, operational, told)
+
+
+def _texts(top: Entry, fits: Test | None, operational: bool, told: Callable[[int], None] | None) -> Iterator[str]:
     yield "version: 1\n\n"
     count = 0
     for entry in _walk(top):
@@ -62,7 +67,7 @@ def export_ldif(
                 told(count)
 
 
-def _test(matching: str, replica: Replica) -> Callable[[Entry], bool | None]:
+def _test(matching: str, replica: Replica) -> Test:
     from ldap3.core.exceptions import LDAPExceptionError
     from ldap3.operation.search import compile_filter, parse_filter
 

@@ -11,6 +11,7 @@ import typer
 
 from simulator.cli.check import check
 from simulator.cli.console import INTERRUPTED
+from simulator.cli.directory import directory
 from simulator.cli.new import new
 from simulator.cli.rules import rules
 from simulator.cli.run import run
@@ -33,6 +34,7 @@ app = typer.Typer(
 
 for command in (run, check, show, rules, schema, new, serve):
     app.command()(command)
+app.add_typer(directory)
 
 
 def _version(asked: bool) -> None:
