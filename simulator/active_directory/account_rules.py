@@ -83,12 +83,11 @@ def check_logon_hours(value: object) -> None:
         raise errors.attribute_error(errors.CONSTRAINT_VIOLATION, errors.INVALID_PARAMETER, "logonHours")
 
 
-def check_service_names(domain: Domain, entry: Entry | None, names: set[str]) -> None:
-    """A service's name belongs to one account of the forest. ``names`` are case-folded. Raises LdapError 19."""
-    own = entry.guid if entry is not None else b""
+def check_service_names(domain: Domain, names: set[str]) -> None:
+    """A service's name belongs to one account of the forest. ``names`` are new ones, case-folded. Raises LdapError 19."""
     for each in domain.forest.domains.values() if names else ():
         for other in each.controller().replica.by_name.values():
-            if other.guid == own or "serviceprincipalname" not in other.values:
+            if "serviceprincipalname" not in other.values:
                 continue
             if not names.isdisjoint(str(found).casefold() for found in other.all("serviceprincipalname")):
                 win32 = errors.SPN_NOT_UNIQUE

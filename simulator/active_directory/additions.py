@@ -178,7 +178,7 @@ def _principal_values(session: Session, stored: dict[str, Value], kind: ObjectCl
         raise name_error(refusal) from None
     services = stored.get("serviceprincipalname", ())
     every = services if isinstance(services, tuple) else (services,)
-    rules.check_service_names(controller.domain, None, {str(each).casefold() for each in every})
+    rules.check_service_names(controller.domain, {str(each).casefold() for each in every})
 
 
 def _check_group(session: Session, stored: dict[str, Value], kind: ObjectClass) -> None:

@@ -218,7 +218,7 @@ class Draft:
             raise name_error(refusal) from None
         if "serviceprincipalname" in self.changes:
             names = {str(each).casefold() for each in self._before("serviceprincipalname")}
-            rules.check_service_names(controller.domain, entry, names - _folded(entry.all("serviceprincipalname")))
+            rules.check_service_names(controller.domain, names - _folded(entry.all("serviceprincipalname")))
 
     def _finish_group(self) -> None:
         changes, entry = self.changes, self.entry

@@ -216,6 +216,13 @@ class TestAccounts:
         assert replace(admin, ALICE, "userAccountControl", str(flags))[0] == 53
         assert lab.domain.version == before
 
+    @pytest.mark.parametrize(("flags", "code"), [(0x1000, 0), (0x2000, 0), (0x3000, 53), (0x1200, 53), (0x1800, 53)])
+    def test_types_of_computers(self, lab, flags, code):
+        """A computer is a workstation or a controller."""
+        admin, dn = lab.administrator(), f"CN=pc,CN=Computers,{ROOT}"
+        assert admin.add(dn, ["computer"], {"sAMAccountName": "pc$"})
+        assert replace(admin, dn, "userAccountControl", str(flags | 0x20))[0] == code
+
     @given(st.integers(-(1 << 31), (1 << 31) - 1))
     def test_any_flags(self, flags):
         """Whatever is written, nothing but known bits and exactly one type is stored."""
@@ -249,6 +256,9 @@ class TestAccounts:
         assert admin.modify(ALICE, changes)
         assert lab.domain.version == before + 1
         assert lab.domain.find("alice").nt_hash not in (nt_hash(PASSWORD), nt_hash("Spring-2017!"))
+        random = lab.domain.find("alice").nt_hash
+        assert replace(admin, ALICE, "userAccountControl", str(512 | 0x40000)) == (0, "")
+        assert lab.domain.find("alice").nt_hash == random
         new = {"userAccountControl": str(512 | 0x40000), "unicodePwd": quoted("Spring-2017!"), "sAMAccountName": "b"}
         assert admin.add(f"CN=b,{USERS}", ["user"], new)
         assert lab.domain.find("b").nt_hash != nt_hash("Spring-2017!")
