@@ -173,12 +173,10 @@ def _condition(node: Match, replica: Replica) -> Test:
         return _rule(node, attribute, replica)
     if node.kind == "substring":
         return _substring(node, attribute)
-    if node.kind == "=":
-        return _equality(node, attribute, replica)
     if node.kind in (">=", "<="):
         return _ordering(node, attribute)
-    # "~=": the measured answer is no hits; [MS-ADTS] 3.1.1.3.1.3.1 has it that it means the same as "=".
-    return never
+    # "~=" means the same as "=" ([MS-ADTS] 3.1.1.3.1.3.1); Samba finds nothing by it.
+    return _equality(node, attribute, replica)
 
 
 def _equality(node: Match, attribute: Attribute, replica: Replica) -> Test:

@@ -97,9 +97,12 @@ class Entry:
     @property
     def dn(self) -> str:
         """The distinguished name now; of a domain's root that of the domain."""
-        if self.parent is None:
-            return self.rdn
-        return f"{self.kind.rdn}={names.escape(self.rdn)},{self.parent.dn}"
+        parts, entry = [], self
+        while entry.parent is not None:  # a tree may be deeper than the interpreter's stack
+            parts.append(f"{entry.kind.rdn}={names.escape(entry.rdn)}")
+            entry = entry.parent
+        parts.append(entry.rdn)
+        return ",".join(parts)
 
     @property
     def key(self) -> str:
@@ -435,13 +438,15 @@ class Replica:
         """``base`` and everything below it, parents first, in order of creation; tombstones only if asked for."""
         if deleted or not hidden(base):
             yield base
-        for child in list((base.children or {}).values()):
-            if child is self.deleted_objects and not deleted:
+        waiting = list(reversed((base.children or {}).values()))
+        while waiting:
+            entry = waiting.pop()
+            if entry is self.deleted_objects and not deleted:
                 continue
-            if child.children:
-                yield from self.walk(child, deleted=deleted)
-            elif deleted or not child.deleted:
-                yield child
+            if deleted or not entry.deleted:
+                yield entry
+            if entry.children:
+                waiting += reversed(entry.children.values())
 
 
 TOMBSTONE_KEEPS = frozenset(("samaccountname", "useraccountcontrol", "lastknownparent"))

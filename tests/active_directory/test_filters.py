@@ -218,7 +218,7 @@ class TestValues:
     @pytest.mark.parametrize(
         ("text", "found"),
         [
-            ("(cn~=ann)", []),
+            ("(cn~=ann)", ["ann"]),
             ("(CN=ANN)", ["ann"]),
             ("(whenCreated=20170113090000.0Z)", ["ann", "ian", "pc", "con", "grp"]),
             ("(whenCreated=20170113100000.0+0100)", ["ann", "ian", "pc", "con", "grp"]),

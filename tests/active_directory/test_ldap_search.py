@@ -7,6 +7,7 @@ from ldap3 import BASE, LEVEL, MODIFY_ADD, SUBTREE
 from ldap3.core.exceptions import LDAPSocketOpenError
 
 from simulator.active_directory.ldap import connect
+from simulator.active_directory.schema import CLASSES
 
 ROOT = "DC=contoso,DC=example"
 PEOPLE = f"OU=People,{ROOT}"
@@ -61,7 +62,7 @@ class TestFilter:
             ("(cn=a*i*e)", ["alice"]),
             ("(cn=al*lice)", []),
             ("(description=GRÖSSE)", ["bob"]),
-            ("(cn~=alice)", []),
+            ("(cn~=alice)", ["alice"]),
             ("(mail=*)", ["alice", "carol"]),
             ("(!(mail=*))", ["People", "bob"]),
             ("(pwdLastSet>=1)", ["alice", "bob"]),
@@ -319,3 +320,14 @@ class TestWire:
         lab.domain.controller().state = "down"
         with pytest.raises(LDAPSocketOpenError):
             lab.connector()
+
+
+def test_very_deep_tree(lab):
+    """A tree deeper than the interpreter's stack is searched, and its names can be read."""
+    controller = lab.domain.controller()
+    entry = controller.replica.root
+    for depth in range(1500):
+        entry = controller.create(entry, f"L{depth}", CLASSES["organizationalunit"], {})
+    assert entry.dn.startswith("OU=L1499,OU=L1498,")
+    found = controller.replica.walk(controller.replica.root)
+    assert [each.rdn for each in found if each.rdn.startswith("L")][-2:] == ["L1498", "L1499"]
