@@ -31,6 +31,9 @@ TAGS: Final = {
 }
 """Under which tag each request is answered; unbind and abandon are not."""
 
+FAULT = "a fault of the simulated directory"
+"""What clients and the log are told when it is not they who are wrong."""
+
 _log = logging.getLogger(__name__)
 
 
@@ -49,7 +52,7 @@ class Faults:
         """Count and log one."""
         with self._lock:
             self.count += 1
-        _log.error("a fault of the simulated directory while %s", doing, exc_info=error)
+        _log.error("%s while %s", FAULT, doing, exc_info=error)
 
 
 class Trap:
@@ -122,7 +125,7 @@ class Conversation:
         )
 
     def _give_up(self, number: int, tag: int) -> bytes:
-        text = "000020EF: SvcErr: a fault of the simulated directory, data 0\n\x00"
+        text = f"000020EF: SvcErr: {FAULT}, data 0\n\x00"
         if not tag:
             self.ended = True
             return encoding.notice(errors.OTHER, text)

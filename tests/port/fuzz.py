@@ -28,6 +28,7 @@ if __package__ is None or __package__ == "":
 from port.lab import ALICE, PASSWORD, ROOT, Answer, Lab, RawClient, bind, descriptors, root, search, unbind
 from port.mutations import Mutator
 
+from simulator.active_directory.conversation import FAULT
 from simulator.active_directory.errors import LdapError
 from simulator.active_directory.messages import Undecodable, decode, decode_filter, frame_size
 
@@ -74,14 +75,14 @@ class Figures:
 
 
 class _Listener(logging.Handler):
-    """Counts what is logged as an error."""
+    """Keeps what is logged as an error."""
 
     def __init__(self) -> None:
         super().__init__(logging.ERROR)
-        self.count = 0
+        self.told: list[str] = []
 
     def emit(self, record: logging.LogRecord) -> None:
-        self.count += 1
+        self.told.append(self.format(record))
 
 
 class Fuzz:
@@ -112,7 +113,8 @@ class Fuzz:
             control.join()
             logging.getLogger("simulator").removeHandler(listener)
         figures = self.figures
-        figures.faults, figures.logged = self.lab.port.faults.count, listener.count
+        figures.faults, figures.logged = self.lab.port.faults.count, len(listener.told)
+        figures.problems += listener.told
         figures.objects = len(self.lab.domain.controller().replica.by_guid)
         figures.seconds = round(time.perf_counter() - began, 1)
         return figures
@@ -216,6 +218,8 @@ def _judge(octets: bytes, answers: list[Answer]) -> str | None:
         if [answer.number for answer in answers[-1:]] == [0]:
             return None
         return f"{_shown(octets)} can't be decoded, but the server went on"
+    if any(FAULT in answer.text for answer in answers):
+        return f"{_shown(octets)} met a fault"
     results = [answer for answer in answers if answer.number == message.number and answer.code is not None]
     wanted = message.kind not in ("unbindRequest", "abandonRequest")
     if message.number != CANARY and len(results) != wanted:

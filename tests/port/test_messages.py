@@ -112,6 +112,15 @@ def test_frames(size, rest):
         assert frame_size(head[:cut]) is None
 
 
+def test_nothing_follows():
+    """What follows a message or a filter is not passed over."""
+    for octets in seeds():
+        with pytest.raises(Undecodable):
+            decode(octets + b"\x05\0")
+    with pytest.raises(Undecodable):
+        decode_filter(PRESENT + PRESENT)
+
+
 def test_controls():
     """Controls come with what they leave out: not critical, no value."""
     octets = search(1, controls=[("1.2.3", True, b"x"), ("1.2.4", False, b"")])

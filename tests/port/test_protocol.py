@@ -12,7 +12,17 @@ from port.lab import ALICE, PASSWORD, PRESENT, ROOT, bind, decoded, equals, exte
 
 from simulator.active_directory import encoding
 from simulator.active_directory.conversation import START_TLS
-from simulator.active_directory.encoding import DISCONNECTION, OCTETS, SEQUENCE, integer, message, text, tlv
+from simulator.active_directory.encoding import (
+    DISCONNECTION,
+    ENUMERATED,
+    OCTETS,
+    SEQUENCE,
+    SET,
+    integer,
+    message,
+    text,
+    tlv,
+)
 from simulator.active_directory.port import Limits
 
 TLS_ALERT = 21
@@ -103,8 +113,10 @@ class TestMessages:
 
     def test_too_many_elements(self, lab):
         """A message of very many tiny elements is refused before it fills the memory."""
+        values = tlv(SET, b"\x04\0" * 250_001)
+        change = tlv(SEQUENCE, integer(0, ENUMERATED) + tlv(SEQUENCE, text("description") + values))
         with lab.client() as client:
-            client.send(request(1, 0x63, b"\x05\0" * 250_001))
+            client.send(request(1, 0x66, text(ALICE), tlv(SEQUENCE, change)))
             assert is_notice(client.receive())
             assert client.receive() is None
 
