@@ -125,6 +125,7 @@ class TestReadme:
         from simulator.cli.app import app
 
         commands = {each.name or each.callback.__name__ for each in app.registered_commands if each.callback}
+        commands |= {each.typer_instance.info.name for each in app.registered_groups if each.typer_instance}
         named = set(re.findall(r"^\| `pwsync ([a-z]+)", README, re.MULTILINE))
         assert named == commands
         assert set(re.findall(r"(?:bin/|^ {4}|`|\$ )pwsync ([a-z]+)", README, re.MULTILINE)) <= commands

@@ -58,7 +58,6 @@ def run(
         typer.Option(
             "--events",
             metavar="FILE",
-            hidden=True,
             help="Write the agent's event log, of one scenario: .xml, .csv or .json.",
         ),
     ] = None,
