@@ -84,7 +84,7 @@ def check_logon_hours(value: object) -> None:
 
 
 def check_service_names(domain: Domain, names: set[str]) -> None:
-    """A service's name belongs to one account of the forest. ``names`` are new ones, case-folded. Raises LdapError 19."""
+    """A service is one account's in the forest. ``names`` are new ones, case-folded. Raises LdapError 19."""
     for each in domain.forest.domains.values() if names else ():
         for other in each.controller().replica.by_name.values():
             if "serviceprincipalname" not in other.values:

@@ -8,11 +8,14 @@ from hypothesis import strategies as st
 from ldap3 import BASE, MODIFY_ADD, MODIFY_DELETE, MODIFY_INCREMENT, MODIFY_REPLACE
 
 from pwsync.credential import nt_hash
-from simulator.active_directory import account_rules, writes
+from simulator.active_directory import account_rules, schema, writes
 from simulator.active_directory.errors import LdapError
 from simulator.active_directory.requests import Control
 from simulator.active_directory.schema import CLASSES
 from simulator.active_directory.session import Session
+from simulator.active_directory.state import DomainPolicy, FineGrainedPolicy
+
+from .conftest import Lab
 
 ROOT = "DC=contoso,DC=example"
 PEOPLE, USERS = f"OU=People,{ROOT}", f"CN=Users,{ROOT}"
@@ -780,3 +783,71 @@ class TestUndelete:
             account = domain.find(name, on="dc2")
             assert (account.guid, account.dn, account.deleted, account.flags) == (guid, target, False, 546)
             assert domain.find(name, on="dc1").nt_hash == account.nt_hash
+
+
+NAMES = st.sampled_from(sorted(schema.ATTRIBUTES)) | st.text(max_size=8)
+OCTETS = st.binary(max_size=24) | st.sampled_from(
+    [b"", b"0", b"-1", b"512", b"-9223372036854775808", b"9" * 30, b"TRUE", ALICE.encode(), ROOT.encode(), b"<GUID=x>",
+     b"<SID=S-1-5-21-1-2-3-500>", b"CN=a+CN=b", quoted("Spring-2017!"), quoted(""), b"user", b"inetOrgPerson", b"group"]
+)  # fmt: skip
+TARGETS = [ALICE, PEOPLE, ROOT, f"CN=staff,{PEOPLE}", f"CN=Strict,CN=Password Settings Container,CN=System,{ROOT}"]
+
+
+@pytest.fixture(scope="module")
+def world():
+    """A domain that all of a test's writes go to, and an administrator's session."""
+    lab = Lab()
+    lab.user()
+    session = Session(lab.domain.controller())
+    session.bind("CONTOSO\\Administrator", lab.domain.administrator_password)
+    writes.add(session, TARGETS[3], [("objectClass", [b"group"]), ("sAMAccountName", [b"staff"])])
+    lab.domain.add_fine_grained(FineGrainedPolicy("Strict", 1, frozenset({"alice"}), DomainPolicy()))
+    return lab, session
+
+
+class TestHostile:
+    """Writes that nobody in his right mind sends."""
+
+    @given(
+        st.sampled_from(TARGETS),
+        st.lists(st.tuples(st.integers(0, 4), NAMES, st.lists(OCTETS, max_size=3)), min_size=1, max_size=4),
+        st.booleans(),
+    )
+    def test_modify(self, world, dn, parts, permissive):
+        """A modify succeeds or is refused with an LDAP result, and what is refused changes nothing."""
+        lab, session = world
+        changes = [writes.Change(operation, name, tuple(octets)) for operation, name, octets in parts]
+        controls = [Control(PERMISSIVE, True)] if permissive else []
+        before = lab.domain.version
+        try:
+            writes.modify(session, dn, changes, controls)
+        except LdapError:
+            assert lab.domain.version == before
+
+    @given(
+        st.sampled_from(sorted(CLASSES)) | st.text(max_size=8),
+        st.text(max_size=8),
+        st.lists(st.tuples(NAMES, st.lists(OCTETS, max_size=3)), max_size=4),
+    )
+    def test_add(self, world, kind, rdn, attributes):
+        """An add succeeds or is refused with an LDAP result, and what is refused makes nothing."""
+        lab, session = world
+        before = lab.domain.version
+        for prefix in ("CN", "OU"):
+            dn = f"{prefix}={rdn},{PEOPLE}"
+            try:
+                writes.add(session, dn, [("objectClass", [kind.encode("utf-8", "replace")]), *attributes])
+            except LdapError:
+                assert lab.domain.version == before
+            else:
+                before = lab.domain.version
+
+    @given(st.sampled_from(TARGETS) | st.text(max_size=20), st.text(max_size=20), st.none() | st.text(max_size=20))
+    def test_rename(self, world, dn, rdn, superior):
+        """A rename succeeds or is refused with an LDAP result."""
+        lab, session = world
+        before = lab.domain.version
+        try:
+            writes.modify_dn(session, dn, rdn, superior)
+        except LdapError:
+            assert lab.domain.version == before
