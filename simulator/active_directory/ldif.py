@@ -69,6 +69,7 @@ def read_ldif(domain: Domain, source: Path | str | bytes, *, file: str = "<text>
     check = Check(domain, file, lenient=lenient)
     with uncollected():
         planned = [each for record in found if (each := check.entry(record)) is not None]
+        planned = check.ordered(planned)
         check.links(planned)
         maker = Maker(domain, check)
         for each in planned:

@@ -101,8 +101,8 @@ class _Changes:
 
     def _add(self, record: Record) -> None:
         check = Check(self._domain, self._file, lenient=self._lenient)
-        planned = check.entry(record)
-        if planned is not None:
+        entry = check.entry(record)
+        for planned in check.ordered([] if entry is None else [entry]):
             check.links([planned])
             maker = Maker(self._domain, check)
             maker.make(planned)

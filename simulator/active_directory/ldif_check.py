@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from simulator.active_directory import accounts, password_settings, schema, values
 from simulator.active_directory.ldif_text import LdifError, Note, Record, utf8
-from simulator.active_directory.names import InvalidName, parse_dn, rdn_key
+from simulator.active_directory.names import InvalidName, guid_bytes, parse_dn, rdn_key
 from simulator.active_directory.schema import LINKS, Attribute, ObjectClass, Scalar, Value
 from simulator.refusal import Refusal
 
@@ -30,7 +30,7 @@ UNKNOWN_OPERATIONAL = frozenset(
     ms-DS-MachineAccountQuota nextRid replPropertyMetaData uASCompat otherWellKnownObjects auditingPolicy masteredBy
     msDs-masteredBy forceLogoff sIDHistory frsComputerReferenceBL msDFSR-ComputerReferenceBL serverReferenceBL
     structuralObjectClass entryUUID creatorsName createTimestamp modifiersName modifyTimestamp entryCSN
-    subschemaSubentry hasSubordinates entryDN contextCSN pwdChangedTime
+    subschemaSubentry localPolicyFlags hasSubordinates entryDN contextCSN pwdChangedTime
     """.lower().split()
 )
 """What servers keep for themselves (AD, and OpenLDAP's export of operational attributes); passed over where the schema
@@ -97,7 +97,7 @@ class Check:
             entry = child
         return entry
 
-    # --- an entry -------------------------------------------------------------------------------------------------
+    # --- an entry ---------------------------------------------------------------------------------------------------
 
     def entry(self, record: Record) -> Planned | None:
         """What to make of an entry; None to make nothing. Raises LdifError."""
@@ -158,25 +158,17 @@ class Check:
             raise self._fail(record.line, f"the domain's policy: {problem}")
 
     def _check_new(self, record: Record, planned: Planned) -> None:
-        path, kind = planned.path, planned.kind
+        kind = planned.kind
         if kind.name in _SYSTEM_KINDS:
             raise self._fail(
                 record.line, f"an object of class {kind.name} is the system's; there is none {record.dn!r}"
             )
-        self._check_place(record, path)
         if planned.guid is not None:
             if planned.guid in self._controller.replica.by_guid:
                 raise self._fail(record.line, "its objectGUID is that of an object that there is, or once was")
             self._once(record.line, f"guid {planned.guid.hex()}", "its objectGUID")
         if kind.is_account or kind.name == "group":
             self._check_names(record, planned)
-
-    def _check_place(self, record: Record, path: Path) -> None:
-        """Containers but OUs must be there, or have come before."""
-        for at in range(1, len(path)):
-            if path[at][0].upper() != "OU" and key_of(path[at:]) not in self._paths and not self.existing(path[at:]):
-                above = ",".join(f"{kind}={value}" for kind, value in path[at:])
-                raise self._fail(record.line, f"{record.dn!r} lies below {above!r}, which does not exist")
 
     def _check_names(self, record: Record, planned: Planned) -> None:
         planned.name = name = _name(planned)
@@ -191,7 +183,7 @@ class Check:
         except Refusal as refusal:
             raise self._fail(record.line, refusal.detail) from None
 
-    # --- values ---------------------------------------------------------------------------------------------------
+    # --- values -----------------------------------------------------------------------------------------------------
 
     def _values(self, record: Record, planned: Planned) -> dict[str, Value]:
         found: dict[str, list[Scalar]] = {}
@@ -257,9 +249,12 @@ class Check:
     def _guid(self, record: Record) -> bytes | None:
         for number, name, octets in record.lines:
             if name.lower() == "objectguid":
-                if len(octets) != 16:
-                    raise self._fail(number, "objectGUID has 16 octets (in base64)")
-                return octets
+                if len(octets) == 16:
+                    return octets
+                try:
+                    return guid_bytes(octets.decode("ascii"))  # as text, which Samba's tools write
+                except ValueError:
+                    raise self._fail(number, "objectGUID has 16 octets (in base64)") from None
         return None
 
     def _password(self, record: Record) -> str | None:
@@ -286,7 +281,36 @@ class Check:
             raise self._fail(number, "unicodePwd is a text in quotation marks, in UTF-16LE (and base64)")
         return text[1:-1]
 
-    # --- links ----------------------------------------------------------------------------------------------------
+    # --- the entries of a file together -----------------------------------------------------------------------------
+
+    def ordered(self, planned: list[Planned]) -> list[Planned]:
+        """The entries in the file's order, but parents before what lies below them. Raises LdifError.
+
+        Containers other than organizational units must be in the file or in the domain.
+        """
+        found: dict[tuple[str, ...], Planned] = {}
+        homeless: set[int] = set()
+        for each in planned:
+            way = [each]
+            while (above := self._paths.get(key_of(way[-1].path[1:]))) is not None and above is not way[-1]:
+                way.append(above)
+            for step in reversed(way):
+                if step.line not in homeless and self._has_place(step, found):
+                    found.setdefault(key_of(step.path), step)
+                else:
+                    homeless.add(step.line)
+        return list(found.values())
+
+    def _has_place(self, each: Planned, found: dict[tuple[str, ...], Planned]) -> bool:
+        for at in range(1, len(each.path)):
+            above = each.path[at:]
+            if above[0][0].upper() != "OU" and key_of(above) not in found and not self.existing(above):
+                text = ",".join(f"{kind}={value}" for kind, value in above)
+                if not self._lenient:
+                    raise self._fail(each.line, f"this lies below {text!r}, which does not exist")
+                self.note(each.line, "entries below what is passed over are passed over")
+                return False
+        return True
 
     def links(self, planned: list[Planned]) -> None:
         """Find what the links of all entries point to, in the file or in the domain; others are passed over."""
