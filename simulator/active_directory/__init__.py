@@ -5,7 +5,8 @@ replica.py      one controller's copy: entries, indexes, metadata, the log in or
 inbound.py      taking over what another copy has; partners.py: who fetches from whom, and when
 schema.py       classes, categories, attributes
 policy.py       pure: length, complexity, history, age, expiry, lockout
-passwords.py    setting passwords; logon.py: checking them; accounts.py: users
-ldap.py         the ldap3 strategy; session.py, writes.py, filter.py, dirsync.py: what LDAP does
+passwords.py    setting passwords; logon.py: checking them; accounts.py: users; password_settings.py: whose policy
+ldap.py         the ldap3 strategy; session.py, filter.py, dirsync.py: what LDAP does
+writes.py       modifies (draft.py checks them first), with additions.py, placing.py, account_rules.py, rights.py
 replication.py  the MS-DRSR server for clients
 """
