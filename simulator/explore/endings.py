@@ -122,7 +122,7 @@ def _of_the_surroundings(world: World) -> Iterator[Any]:
             if right not in held:
                 yield action("ad.grant", right=right, domain=domain.name)
     if "password-sync" not in world.tenant.features:
-        yield action("cloud.set-feature", password_sync=True)
+        yield action("cloud.set-feature", password_sync="on")
     if world.server.fips:
         yield action("server.set-fips", enabled=False)
 
