@@ -8,7 +8,21 @@ from contextlib import suppress
 
 import pytest
 from ldap3.core.results import RESULT_CODES
-from port.lab import ALICE, PASSWORD, PRESENT, ROOT, bind, decoded, equals, extended, request, root, search, unbind
+from port.lab import (
+    ALICE,
+    PASSWORD,
+    PRESENT,
+    ROOT,
+    RawClient,
+    bind,
+    decoded,
+    equals,
+    extended,
+    request,
+    root,
+    search,
+    unbind,
+)
 
 from simulator.active_directory import encoding
 from simulator.active_directory.conversation import START_TLS
@@ -303,14 +317,11 @@ class TestSearch:
 
 
 class TestDown:
-    def test_takes_nobody(self, lab):
-        """A controller that is down takes no connection."""
+    @pytest.mark.parametrize("port", ["ldap_port", "ldaps_port"])
+    def test_takes_nobody(self, lab, port):
+        """A controller that is down takes no connection: it ends before anything was said."""
         lab.domain.controller().state = "down"
-        with lab.client() as client:
-            try:
-                client.send(root(1))
-            except OSError:
-                return
+        with RawClient(socket.create_connection(("127.0.0.1", getattr(lab.port, port)))) as client:
             assert client.receive() is None
 
     def test_comes_up_again(self, lab):
@@ -368,6 +379,18 @@ class TestLimits:
 
 
 class TestTls:
+    @pytest.mark.parametrize("last", [unbind(1), b"\0", message(1, tlv(0x61, b""))])
+    def test_ends_properly(self, lab, last):
+        """The end of a connection is told by TLS too, so that nobody can have cut it off."""
+        context = ssl.create_default_context(cafile=str(lab.ca))
+        with (
+            socket.create_connection(("127.0.0.1", lab.port.ldaps_port)) as raw,
+            context.wrap_socket(raw, server_hostname="localhost", suppress_ragged_eofs=False) as wrapped,
+        ):
+            wrapped.sendall(last)
+            while wrapped.recv(4096):
+                pass
+
     def test_stranger_is_not_trusted(self, lab):
         """A client that does not trust the authority hangs up, and the port goes on."""
         context = ssl.create_default_context()
