@@ -106,9 +106,9 @@ def expiry(last_set: int, flags: int, max_age: timedelta | None) -> int:
 
 
 def is_expired(last_set: int, flags: int, max_age: timedelta | None, now: int) -> bool:
-    """Whether the password has expired; must-change is not meant."""
+    """Whether the password is older than it may be ([MS-ADTS] 3.1.1.4.5.17); must-change is not meant."""
     when = expiry(last_set, flags, max_age)
-    return when not in (0, NEVER) and when <= now
+    return when not in (0, NEVER) and when < now
 
 
 def must_change(last_set: int, flags: int) -> bool:
@@ -118,7 +118,7 @@ def must_change(last_set: int, flags: int) -> bool:
 
 def account_expired(expires: int, now: int) -> bool:
     """accountExpires: 0 and NEVER mean never."""
-    return expires not in (0, NEVER) and expires <= now
+    return expires not in (0, NEVER) and expires < now
 
 
 def hours_allow(hours: bytes, now: int) -> bool:
@@ -148,18 +148,23 @@ class Lockout:
 
 
 def is_locked(locked_at: int, policy: DomainPolicy, now: int) -> bool:
-    """Whether an account is locked: until the duration has passed, or an administrator unlocks it."""
+    """Whether an account is locked: until the duration has passed, or an administrator unlocks it.
+
+    The last instant counts ([MS-ADTS] 3.1.1.4.5.17, ADS_UF_LOCKOUT).
+    """
     if not locked_at:
         return False
-    return not policy.lockout_duration or now < locked_at + ticks(policy.lockout_duration)
+    return not policy.lockout_duration or now <= locked_at + ticks(policy.lockout_duration)
 
 
 def after_wrong_password(state: Lockout, policy: DomainPolicy, now: int) -> Lockout:
     """The counters after a wrong password on an account that is not locked now.
 
-    A lockout that has run out, and a pause longer than the window, start the count anew.
+    A lockout that has run out, and a pause longer than the window, start the count anew; lockoutTime stays until
+    someone logs on or an administrator writes it.
     """
     stale = now - state.last_bad >= ticks(policy.lockout_window) if state.last_bad else True
-    count = 1 if state.locked or stale else state.count + 1
+    ran_out = bool(state.locked) and state.locked >= state.last_bad
+    count = 1 if ran_out or stale else state.count + 1
     locks = 0 < policy.lockout_threshold <= count
-    return Lockout(count, now, now if locks else 0)
+    return Lockout(count, now, now if locks else state.locked)

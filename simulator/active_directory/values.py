@@ -25,6 +25,8 @@ def read(attribute: Attribute, octets: bytes) -> Scalar:
     """One value as the directory keeps it. Raises InvalidValue."""
     if attribute.syntax == schema.OCTETS:
         return octets
+    if attribute.syntax == schema.BOOLEAN and octets not in (b"TRUE", b"FALSE"):
+        raise InvalidValue(INVALID_SYNTAX, f"{attribute.name}: neither TRUE nor FALSE")  # in capitals: RFC 4517 3.3.3
     try:
         text = octets.decode()
     except UnicodeDecodeError:

@@ -12,7 +12,8 @@ from simulator.active_directory.times import generalized
 if TYPE_CHECKING:
     from simulator.active_directory.replica import Entry
 
-NORMAL_USER, WORKSTATION, GROUP = 0x3000_0000, 0x3000_0001, 0x1000_0000
+NORMAL_USER, WORKSTATION, GROUP, ALIAS = 0x3000_0000, 0x3000_0001, 0x1000_0000, 0x2000_0000
+LOCAL_GROUP = 0x4
 
 
 def _sid(entry: Entry) -> Value | None:
@@ -34,7 +35,12 @@ def _account_type(entry: Entry) -> Value | None:
         return WORKSTATION
     if entry.kind.is_account:
         return NORMAL_USER
-    return GROUP if entry.kind.name == "group" else None
+    return _group_type(entry.integer("grouptype")) if entry.kind.name == "group" else None
+
+
+def _group_type(flags: int) -> int:
+    """sAMAccountType by groupType ([MS-SAMR] 3.1.1.8.1): local groups are aliases, one more for no security group."""
+    return (ALIAS if flags & LOCAL_GROUP else GROUP) + (flags >= 0)
 
 
 def category_dn(category: str, entry: Entry) -> str:

@@ -111,7 +111,7 @@ def test_precedence(lab_with, reasons):
     lab = lab_with(lockout_threshold=1)
     lab.user(
         enabled="533" not in reasons,
-        account_expires=lab.clock() if "701" in reasons else None,
+        account_expires=lab.clock() - timedelta(seconds=1) if "701" in reasons else None,
         must_change="773" in reasons,
         password_age=timedelta(days=50) if "532" in reasons else None,
     )

@@ -28,10 +28,12 @@ class TestOutcome:
         assert lab.domain.logon("alice", "wrong") == "wrong-password"
 
     def test_account_expires(self, lab):
-        """An account is of no use from the moment at which it expires."""
+        """An account is of no use after the moment at which it expires."""
         lab.user(account_expires=lab.clock() + timedelta(days=1))
         assert lab.domain.logon("alice", "Winter-2016!") == "ok"
         lab.wait(days=1)
+        assert lab.domain.logon("alice", "Winter-2016!") == "ok"
+        lab.wait(seconds=1)
         assert lab.domain.logon("alice", "Winter-2016!") == "account-expired"
         lab.domain.set_user("alice", account_expires=None)
         assert lab.domain.logon("alice", "Winter-2016!") == "ok"
@@ -47,10 +49,11 @@ class TestOutcome:
         assert lab.domain.logon("alice", "Winter-2016!") == "unavailable"
 
     def test_expiry_moment(self, lab):
-        """A password of 42 days has expired at the end of the 42nd day, not before."""
+        """A password that is more than 42 days old has expired."""
         lab.user(password_age=timedelta(days=41, hours=23, minutes=59))
-        assert lab.domain.logon("alice", "Winter-2016!") == "ok"
         lab.wait(minutes=1)
+        assert lab.domain.logon("alice", "Winter-2016!") == "ok"
+        lab.wait(seconds=1)
         assert lab.domain.logon("alice", "Winter-2016!") == "expired"
 
     def test_previous_password_has_no_grace(self, lab):
@@ -78,9 +81,9 @@ class TestLockout:
         lab.user()
         for _ in range(2):
             lab.domain.logon("alice", "wrong")
-        lab.wait(minutes=29)
+        lab.wait(minutes=30)
         assert lab.domain.logon("alice", "Winter-2016!") == "locked"
-        lab.wait(minutes=1)
+        lab.wait(seconds=1)
         assert lab.domain.logon("alice", "wrong") == "wrong-password"
         assert lab.domain.logon("alice", "Winter-2016!") == "ok"
 

@@ -102,10 +102,11 @@ class TestLockout:
             now += times.ticks(timedelta(minutes=minutes))
             if policy.is_locked(state.locked, rules, now):
                 continue
-            run = 1 if state.locked or minutes >= 30 or not state.last_bad else run + 1
-            state = policy.after_wrong_password(state, rules, now)
+            run = 1 if run >= threshold or minutes >= 30 or not state.last_bad else run + 1
+            before, state = state, policy.after_wrong_password(state, rules, now)
             assert state.count == run
-            assert bool(state.locked) == (run >= threshold)
+            assert policy.is_locked(state.locked, rules, now) == (run >= threshold)
+            assert state.locked == (now if run >= threshold else before.locked)
 
 
 class TestNames:
