@@ -15,6 +15,7 @@ from pwsync.settings import PASSWORD_INTERVAL
 from simulator.active_directory.state import RIGHTS, Domain
 from simulator.host import RESTART_AFTER
 from simulator.network import OK, Attempt
+from simulator.queue import Rank
 from simulator.refusal import Refusal
 from simulator.scenario.actions import perform
 from simulator.scenario.model import ACTIONS
@@ -88,11 +89,26 @@ def settle(world: World, *, longest: timedelta = timedelta(days=30)) -> None:
 def calm(world: World, sessions: Sessions | None = None) -> list[Any]:
     """The whole ending: no more faults, a breath, no more holds, time to settle. Returns the actions that it took."""
     faults_off(world)
-    world.run_until(world.clock() + BREATH)
-    actions = release(world)
-    take_away(world, actions, sessions)
+    actions = release_after_breath(world, sessions)
     settle(world)
     return actions
+
+
+def release_after_breath(world: World, sessions: Sessions | None = None) -> list[Any]:
+    """Let :data:`BREATH` pass, and take away the holds that there are then, before that instant's cycles.
+
+    Returns the actions. As in a scenario, they are the first thing in their instant.
+    """
+    taken: list[Any] = []
+
+    def take() -> None:
+        taken.extend(release(world))
+        take_away(world, taken, sessions)
+
+    when = world.clock() + BREATH
+    world.queue.push(when, Rank.ACTION, take)
+    world.run_until(when)
+    return taken
 
 
 def pause_until(world: World) -> datetime | None:
@@ -122,7 +138,7 @@ def _of_the_surroundings(world: World) -> Iterator[Any]:
             if right not in held:
                 yield action("ad.grant", right=right, domain=domain.name)
     if "password-sync" not in world.tenant.features:
-        yield action("cloud.set-feature", password_sync="on")
+        yield action("cloud.set-feature", password_sync="on")  # noqa: S106 - a switch, not a secret
     if world.server.fips:
         yield action("server.set-fips", enabled=False)
 

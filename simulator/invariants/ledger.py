@@ -305,7 +305,7 @@ class Ledger:
                 continue
             applied = item.credential in accepted
             known = applied and attempt.outcome == OK and attempt.answered
-            version = self.identify(guid, item.credential)
+            version = self.identify(guid, item.credential, item.change_date)
             sent = Sent(
                 attempt=attempt,
                 guid=guid,
@@ -358,13 +358,19 @@ class Ledger:
         else:
             self.unsettled.add(guid)
 
-    def identify(self, guid: UUID, credential: str) -> int | None:
-        """Which of the user's passwords a credential was made from: the newest that fits."""
+    def identify(self, guid: UUID, credential: str, changed: datetime | None = None) -> int | None:
+        """Which of the user's passwords a credential was made from: the newest that fits.
+
+        The same password may have been set twice: then the one that was set in the second ``changed``, if there is one.
+        """
         versions = self.versions[guid]
-        for index in reversed(self.order(guid)):
-            if self.world.tenant.verify(versions[index].nt_hash, credential):
-                return index
-        return None
+        fitting = [
+            index
+            for index in reversed(self.order(guid))
+            if self.world.tenant.verify(versions[index].nt_hash, credential)
+        ]
+        then = (index for index in fitting if changed is not None and _same_second(versions[index].at, changed))
+        return next(then, fitting[0] if fitting else None)
 
     def _account(self, guid: UUID, on: str | None = None) -> Account | None:
         """The user's object as it is on a controller, or as it will be everywhere; None if it is deleted there."""
@@ -373,6 +379,10 @@ class Ledger:
             on = None  # it has not come there yet
         account = home.by_guid(guid, on)
         return None if account.deleted else account
+
+
+def _same_second(one: datetime, other: datetime) -> bool:
+    return int(one.timestamp()) == int(other.timestamp())
 
 
 def vector(controller: Controller) -> Vector:
