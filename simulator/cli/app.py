@@ -12,12 +12,15 @@ import typer
 from simulator.cli.check import check
 from simulator.cli.console import INTERRUPTED
 from simulator.cli.directory import directory
+from simulator.cli.explore import explore
 from simulator.cli.new import new
 from simulator.cli.rules import rules
 from simulator.cli.run import run
 from simulator.cli.schema import schema
 from simulator.cli.serve import serve
 from simulator.cli.show import show
+from simulator.cli.shrink import shrink
+from simulator.cli.sweep import sweep
 from simulator.report.text import REPORT_FAULT_TO
 from simulator.scenario.result import ExitCode
 from simulator.workers import FaultBoundary
@@ -32,7 +35,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
 )  # fmt: skip
 
-for command in (run, check, show, rules, schema, new, serve):
+for command in (run, check, show, rules, schema, new, serve, sweep, explore, shrink):
     app.command()(command)
 app.add_typer(directory)
 
