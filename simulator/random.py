@@ -38,6 +38,10 @@ class Randomness:
         """All generators that were asked for so far, by name."""
         return dict(self._children)
 
+    def adopt(self, name: str, generator: Random) -> None:
+        """Have ``name`` be drawn from this generator from now on."""
+        self._children[name] = generator
+
     def uuid(self, name: str) -> UUID:
         """The next version 4 UUID of the stream ``name``."""
         return UUID(bytes=self.child(name).randbytes(16), version=4)

@@ -23,6 +23,9 @@ IMPLIED = frozenset(
 )  # fmt: skip
 """Attributes that are read otherwise, or that an object has by its name and class."""
 
+IMPLIED_NAMES = IMPLIED | {"objectClass", "objectCategory", "objectGUID", "distinguishedName"}
+"""The same as most files write them, too."""
+
 UNKNOWN_OPERATIONAL = frozenset(
     """
     dSCorePropagationData uSNDSALastObjRemoved uSNSource uSNIntersite modifiedCount modifiedCountAtLastProm
@@ -73,6 +76,7 @@ class Check:
         self._seen: dict[str, int] = {}
         self._paths: dict[tuple[str, ...], Planned] = {}
         self._notes: dict[str, Note] = {}
+        self._plain: dict[str, Attribute] = {}
 
     def notes(self) -> list[Note]:
         """What was passed over, in order of first occurrence."""
@@ -187,10 +191,15 @@ class Check:
 
     def _values(self, record: Record, planned: Planned) -> dict[str, Value]:
         found: dict[str, list[Scalar]] = {}
+        plain = self._plain
         for number, name, octets in record.lines:
-            attribute = self._settable(number, name)
+            attribute = plain.get(name)
             if attribute is None:
-                continue
+                if name in IMPLIED_NAMES:
+                    continue
+                attribute = self._settable(number, name)
+                if attribute is None:
+                    continue
             if attribute.key in LINKS:
                 planned.links.append((number, attribute.key, utf8(octets, number, self._file)))
                 continue
@@ -228,6 +237,8 @@ class Check:
             return None
         if options.startswith("range="):
             self.note(number, f"{name}: a part of the values only")
+        else:
+            self._plain[name] = attribute
         return attribute
 
     def _kind(self, record: Record, path: Path) -> ObjectClass | None:
@@ -292,7 +303,10 @@ class Check:
         homeless: set[int] = set()
         for each in planned:
             way = [each]
-            while (above := self._paths.get(key_of(way[-1].path[1:]))) is not None and above is not way[-1]:
+            while (keys := key_of(way[-1].path[1:])) not in found:
+                above = self._paths.get(keys)
+                if above is None or above is way[-1]:
+                    break
                 way.append(above)
             for step in reversed(way):
                 if step.line not in homeless and self._has_place(step, found):

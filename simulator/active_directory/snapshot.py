@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import os
 import struct
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator, Mapping
 from datetime import datetime, timedelta
 from functools import partial
 from pathlib import Path
@@ -44,12 +44,14 @@ VALUE_CLASSES: dict[str, type] = {
     "event": DirectoryEvent,
 }  # fmt: skip
 SURROUNDINGS: dict[type, frozenset[str]] = {
-    Forest: frozenset(("clock", "schedule", "randomness")),
-    Domain: frozenset(("on_change", "on_replicated", "password_log")),
-    Replica: snapshot_entries.FIELDS,
+    Forest: frozenset(("name", "clock", "schedule", "randomness", "domains")),
+    Domain: frozenset(("name", "on_change", "on_replicated", "password_log", "forest", "partners", "controllers")),
+    Partners: frozenset(("_domain",)),
+    Controller: frozenset(("name", "domain", "replica")),
+    Replica: snapshot_entries.FIELDS | {"owner"},
 }
-"""Fields that a snapshot does not hold like others: what ties a forest to the world around it, which stays, and what
-has lines of its own."""
+"""Fields that a snapshot does not hold like others: what ties a forest to the world around it, which stays; what ties
+its parts together, which the head tells; and what has lines of its own."""
 
 CACHES: dict[type, frozenset[str]] = {
     Controller: frozenset(("_homes", "_homes_version", "_moment", "_ticks")),
@@ -133,7 +135,7 @@ def _objects(forest: Forest) -> Objects:
 
 def _lines(forest: Forest) -> Iterator[Any]:
     objects = _objects(forest)
-    codec = _codec(objects, forest.randomness)
+    codec = _codec(objects, _streams(forest))
     yield {
         "forest": forest.name,
         "seed": forest.randomness.seed,
@@ -171,12 +173,13 @@ def _left_out(found: Any) -> frozenset[str]:
 
 def _streams(forest: Forest) -> dict[str, Random]:
     """The generators of this forest, by name; others of the same world are not its."""
-    found = {}
-    for name, random in forest.randomness.children().items():
-        stream, _, rest = name.partition("/")
-        if stream in _STREAMS and rest.partition("/")[0] in forest.domains:
-            found[name] = random
-    return found
+    children = forest.randomness.children()
+    return {name: random for name, random in children.items() if _is_stream(name, forest.domains)}
+
+
+def _is_stream(name: str, domains: Collection[str]) -> bool:
+    stream, _, rest = name.partition("/")
+    return stream in _STREAMS and rest.partition("/")[0] in domains
 
 
 def _packed_state(random: Random) -> list[Any]:
@@ -184,16 +187,18 @@ def _packed_state(random: Random) -> list[Any]:
     return [_STATE.pack(*words), gauss]
 
 
-def _codec(objects: Objects, randomness: Randomness, entries: dict[str, dict[bytes, Entry]] | None = None) -> Codec:
+def _codec(
+    objects: Objects, streams: Mapping[str, Random], entries: dict[str, dict[bytes, Entry]] | None = None
+) -> Codec:
     """How the fields of a forest's objects name each other. entries: of each replica, when reading."""
     name_of = {id(found): name for name, found in objects.items()}
-    stream_of = {id(random): name for name, random in randomness.children().items()}
+    stream_of = {id(random): name for name, random in streams.items()}
     found: dict[str, dict[bytes, Entry]] = {} if entries is None else entries
     by_type: dict[type, Any] = {
         kind: (Tag.OBJECT, lambda each: name_of[id(each)], objects.__getitem__)
         for kind in (Forest, Domain, Partners, Controller, Replica)
     }
-    by_type[Random] = (Tag.RANDOM, lambda random: stream_of[id(random)], randomness.child)
+    by_type[Random] = (Tag.RANDOM, lambda random: stream_of[id(random)], streams.__getitem__)
     by_type[ObjectClass] = (Tag.CLASS, lambda kind: kind.name.lower(), CLASSES.__getitem__)
     by_type[Entry] = (
         Tag.ENTRY, lambda entry: [name_of[id(entry.replica)], entry.guid], lambda node: found[node[0]][node[1]]
@@ -232,9 +237,12 @@ class _Reading:
         """Read everything, then make ``objects`` what was read. Raises SnapshotError before anything is changed."""
         forest: Forest = objects["forest"]
         try:
-            streams = {str(name): _generator(*state) for name, state in next(self._lines)}
+            known = forest.randomness.children()
+            streams = {name: (known.get(name, Random()), _generator(*state)) for name, state in next(self._lines)}  # noqa: S311
+            if not all(_is_stream(name, dict(self._domains)) for name in streams):
+                raise SnapshotError("the snapshot is damaged: generators of something else")
             with uncollected():
-                states = self._states(objects, template, forest.randomness)
+                states = self._states(objects, template, {name: random for name, (random, _) in streams.items()})
         except (StopIteration, *DAMAGE) as problem:
             raise _damage(problem) from None
         for name, found in objects.items():
@@ -243,7 +251,23 @@ class _Reading:
         for domain in forest.domains.values():
             _tie(domain)
 
-    def _states(self, objects: Objects, template: Objects, randomness: Randomness) -> dict[str, dict[str, Any]]:
+    def _assembled(self, objects: Objects, fields: dict[str, dict[str, Any]]) -> None:
+        """Add what ties the parts of the forest together."""
+        fields["forest"]["domains"] = {name: objects[f"domain {name}"] for name, _ in self._domains}
+        for name, hosts in self._domains:
+            domain, partners = objects[f"domain {name}"], objects[f"partners {name}"]
+            controllers = {host: objects[f"controller {name} {host}"] for host in hosts}
+            fields[f"domain {name}"] |= {"forest": objects["forest"], "partners": partners, "controllers": controllers}
+            fields[f"partners {name}"]["_domain"] = domain
+            for host, controller in controllers.items():
+                replica = objects[f"replica {name} {host}"]
+                fields[f"controller {name} {host}"] |= {"domain": domain, "replica": replica}
+                fields[f"replica {name} {host}"]["owner"] = controller
+            for (source, target), due in fields[f"partners {name}"]["_queued"].items():
+                if not {source, target} <= controllers.keys() or type(due) is not datetime or due.tzinfo is None:
+                    raise SnapshotError("the snapshot is damaged: what is queued for replication")
+
+    def _states(self, objects: Objects, template: Objects, streams: Mapping[str, Random]) -> dict[str, dict[str, Any]]:
         fields: dict[str, dict[str, Any]] = {name: {} for name in objects}
         entries: dict[str, dict[bytes, Entry]] = {}
         while name := next(self._lines):
@@ -255,9 +279,10 @@ class _Reading:
                 first = next(iter(found.controllers))
                 known = entries[f"replica {found.name} {first}"]
                 fields[name] = {"password_log": snapshot_entries.read_log(self._lines, known)}
-        codec = _codec(objects, randomness, entries)
+        codec = _codec(objects, streams, entries)
         for name, state in self._lines:
             fields[name] |= _fields(template[name], {field: codec.decode(node) for field, node in state.items()})
+        self._assembled(objects, fields)
         return fields
 
 
@@ -267,7 +292,9 @@ def _fields(template: Any, state: dict[str, Any]) -> dict[str, Any]:
     if state.keys() != known.keys() - _left_out(template):
         raise SnapshotError(f"the snapshot is damaged: the fields of {template!r}")
     for field, value in state.items():
-        if value is not None and known[field] is not None and type(value) is not type(known[field]):
+        kind = type(known[field])
+        optional = kind is type(None) or (value is None and kind not in (dict, list))
+        if type(value) is not kind and not optional:
             raise SnapshotError(f"the snapshot is damaged: {field} of {template!r}")
     return state | {field: known[field] for field in CACHES.get(type(template), ())}
 
@@ -294,14 +321,15 @@ def _become(found: Any, fields: dict[str, Any]) -> None:
             known[field] = value
 
 
-def _rewind(forest: Forest, streams: dict[str, tuple[Any, ...]]) -> None:
+def _rewind(forest: Forest, streams: dict[str, tuple[Random, tuple[Any, ...]]]) -> None:
     """Put the forest's generators to where they stood; those that had not been used yet, to their beginning."""
     randomness = forest.randomness
     for name, random in _streams(forest).items():
         if name not in streams:
             random.setstate(Randomness(randomness.seed).child(name).getstate())
-    for name, state in streams.items():
-        randomness.child(name).setstate(state)
+    for name, (random, state) in streams.items():
+        random.setstate(state)
+        randomness.adopt(name, random)
 
 
 def _tie(domain: Domain) -> None:

@@ -15,7 +15,9 @@ import struct
 import zlib
 from collections.abc import Callable, Iterable, Iterator
 from datetime import datetime, timedelta
-from typing import Any
+from functools import cache
+from types import UnionType
+from typing import Any, get_type_hints
 from uuid import UUID
 
 MAGIC = b"pwsync directory"
@@ -33,7 +35,7 @@ class SnapshotError(ValueError):
     """Octets are not a snapshot that can be restored, or a forest holds what no snapshot can; the text says why."""
 
 
-DAMAGE = (KeyError, IndexError, TypeError, ValueError, AttributeError, OverflowError, RecursionError)
+DAMAGE = (KeyError, IndexError, TypeError, ValueError, AttributeError, OverflowError, RecursionError, struct.error)
 """What reading a snapshot that nobody wrote like that runs into."""
 
 
@@ -137,7 +139,7 @@ class Codec:
             Tag.SPAN: lambda node: timedelta(microseconds=node),
             Tag.UUID: lambda node: UUID(hex=node),
             Tag.RANGE: lambda node: range(*node),
-            Tag.VALUE: lambda node: self._classes[node[0]](**{key: self.decode(each) for key, each in node[1].items()}),
+            Tag.VALUE: self._value,
             **{tag: decode for tag, _, decode in by_type.values()},
         }
 
@@ -173,6 +175,14 @@ class Codec:
             return {Tag.RANGE: [value.start, value.stop, value.step]}
         raise SnapshotError(f"a snapshot can't hold a {kind.__qualname__}")
 
+    def _value(self, node: Any) -> Any:
+        kind = self._classes[node[0]]
+        found = kind(**{key: self.decode(each) for key, each in node[1].items()})
+        for name, hint in _hints(kind).items():
+            if not _fits(getattr(found, name), hint):
+                raise SnapshotError(f"the snapshot is damaged: {name} of a {kind.__qualname__}")
+        return found
+
     def _fields(self, value: Any) -> dict[str, Any]:
         if dataclasses.is_dataclass(value):
             names = [each.name for each in dataclasses.fields(value)]
@@ -188,3 +198,20 @@ class Codec:
             return node
         ((tag, inner),) = node.items()
         return self._decoders[tag](inner)
+
+
+@cache
+def _hints(kind: type) -> dict[str, Any]:
+    """The types of a value class's fields; those that only type checkers import are not checked."""
+    try:
+        return get_type_hints(kind)
+    except NameError:
+        return {}
+
+
+def _fits(value: Any, hint: Any) -> bool:
+    """Whether a value is of a type, as far as the outermost one goes; an int is no bool."""
+    if isinstance(hint, UnionType):
+        return any(_fits(value, each) for each in hint.__args__)
+    kind = getattr(hint, "__origin__", hint)
+    return type(value) is kind if isinstance(kind, type) else True

@@ -295,6 +295,11 @@ class TestErrors:
             ("version: 2\n" + ENTRY, 1, "version '2'"),
             (ENTRY + "\nversion: 1\n", 10, "begins with dn:"),
             ("changetype: add\n" + ENTRY, 1, "begins with dn:"),
+            (
+                ENTRY + "userPrincipalName: b@x\n\n" + ENTRY.replace("joe", "bob") + "userPrincipalName: B@x\n",
+                11,
+                "the principal name 'B@x' is taken by the entry of line 1",
+            ),
             ("dn: cn=x,dc=contoso,dc=example\nchangetype: replace\n", 2, "are known"),
             ("dn: cn=x,dc=contoso,dc=example\nchangetype: add\nchangetype: add\n", 3, "once"),
             ("dn:: 4pi\n", 1, "base64"),

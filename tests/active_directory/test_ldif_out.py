@@ -7,7 +7,7 @@ import re
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from ldap3.protocol.rfc2849 import operation_to_ldif
 
@@ -72,6 +72,7 @@ userPrincipalName: ann@contoso.example
     def test_lines(self, lab):
         """Every line is ASCII of at most 76 columns."""
         populate(lab.domain, 60, seed=1, profile="company")
+        lab.user("ann", attributes={"info": "x" * 500, "description": "é" * 500})
         text = text_of(lab, operational=True)
         assert text.isascii()
         assert max(len(line) for line in text.split("\n")) == COLUMNS
@@ -120,6 +121,13 @@ userPrincipalName: ann@contoso.example
 
     @settings(max_examples=100, deadline=None)
     @given(st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=200))
+    @example(" x")
+    @example("x ")
+    @example(":x")
+    @example("<x")
+    @example("x\0")
+    @example("x\ry")
+    @example("\x7f")
     def test_as_another_program(self, value):
         """ldap3's writer of LDIF makes the same of a value."""
         lab = Lab()

@@ -60,6 +60,13 @@ class TestPeople:
             populate(lab.domain, 3000, Randomness(1))
         assert len(lab.domain.password_log) > 12_000
 
+    def test_numbers(self, lab):
+        """A name that is taken gets the person's own number in the population, or the next that is free."""
+        people = populate(lab.domain, 300, Randomness(1))
+        numbered = [(at, person.name) for at, person in enumerate(people) if person.name.startswith("person")][1:]
+        assert [(at, name) for at, name in numbered if name != f"person{at}"] == []
+        assert len(numbered) > 30
+
     def test_refused(self, lab):
         """An unknown profile and a number below 0 are refused."""
         with pytest.raises(ValueError, match="no profile is called 'town'; there are people, company"):

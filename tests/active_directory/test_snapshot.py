@@ -186,6 +186,19 @@ class TestRestored:
         domain.remove_controller("dc2")
         assert list(site.restored().forest.domains["contoso.example"].controllers) == ["dc1"]
 
+    def test_names_of_two(self):
+        """Where two accounts claim a principal name, it leads to whom it led to, or to nobody."""
+        site = Site()
+        domain = site.forest.domains["contoso.example"]
+        for name, host in (("ann", "dc1"), ("bob", "dc2")):
+            domain.create_user(name, PASSWORD, upn="both@x", on=host, check_policy=False)
+        site.wait(60)
+        domain.delete_user("bob", on="dc1")
+        assert "both@x" not in domain.controller("dc1").replica.by_upn
+        restored = site.restored().forest
+        assert "both@x" not in restored.domains["contoso.example"].controller("dc1").replica.by_upn
+        assert restored.snapshot() == site.forest.snapshot()
+
     def test_queue(self):
         """What was queued for replication arrives when it was due."""
         site = Site()
