@@ -68,6 +68,11 @@ class SyncAgent:
             self._switch(self._state.domain(connector.domain), on=passwords)
         self._store.commit()
 
+    @property
+    def installed(self) -> bool:
+        """Whether it was set up, by this process or one before."""
+        return _OBJECT_SYNC in self._state.settings
+
     def enable_password_sync(self, domain: str | None = None) -> None:
         """Switch it on for a domain or all; where it was off the next cycle sends everything in scope."""
         if not self._object_sync:

@@ -9,6 +9,7 @@ from typing import Annotated
 
 import typer
 
+from simulator.cli.agent import agent
 from simulator.cli.check import check
 from simulator.cli.console import INTERRUPTED
 from simulator.cli.directory import directory
@@ -38,6 +39,7 @@ app = typer.Typer(
 for command in (run, check, show, rules, schema, new, serve, sweep, explore, shrink):
     app.command()(command)
 app.add_typer(directory)
+app.add_typer(agent)
 
 
 def _version(asked: bool) -> None:

@@ -1,0 +1,240 @@
+"""The agent as a process of its own: it sleeps until a cycle is due, runs it, and carries out operators' orders.
+
+Everything happens in the thread that calls :meth:`Service.run`. Others only tell it: a cycle is due, an order has come,
+stop. A stop in the middle of a cycle takes effect with the cycle's next commit, as the product's service ends its cycle
+after the batch under way.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from queue import SimpleQueue
+from random import Random
+from threading import Event as Flag
+from threading import Thread
+from typing import Any
+
+from pwsync.agent import SyncAgent
+from pwsync.config_file import Configuration
+from pwsync.diagnosis import Diagnosis
+from pwsync.errors import AgentError, NotSupported, Refused
+from pwsync.event_file import SUFFIX, EventFile
+from pwsync.event_log import Event
+from pwsync.operator_port import OperatorPort, OrderFailed
+from pwsync.remote import RemotePorts
+from pwsync.timekeeper import Timekeeper
+from pwsync.windows_log import Record
+
+
+@dataclass
+class _Order:
+    """An operator's order, and the answer once there is one."""
+
+    said: Mapping[str, Any]
+    done: Flag = field(default_factory=Flag)
+    answer: Mapping[str, Any] | None = None
+    failure: OrderFailed | None = None
+
+
+_DUE, _STOP = "due", "stop"
+
+
+class Service:
+    """One run of the agent's service over a configuration.
+
+    time: the clock, and who waits for it. random: for salts and challenges. told: hears of every event as it is
+    written. Raises StoreError, ConfigError, OSError where it can't start; then nothing was changed.
+    """
+
+    def __init__(
+        self,
+        configuration: Configuration,
+        time: Timekeeper,
+        random: Random,
+        *,
+        told: Callable[[Record], None] = lambda record: None,
+    ) -> None:
+        self._configuration = configuration
+        self._time = time
+        self._told = told
+        self._inbox: SimpleQueue[str | _Order] = SimpleQueue()
+        self._stopping = self._running = False
+        self._alarm = _Alarm(time, lambda: self._inbox.put(_DUE))
+        self._cycles = {"object": "", "password": ""}
+        self._events = EventFile(events_of(configuration.store), computer(configuration))
+        self._remote = RemotePorts(
+            configuration,
+            clock=time,
+            random=lambda name: random,
+            event_log=self._log,
+            run_history=self._note_cycle,
+            commit=self._commit,
+        )
+        try:
+            self.agent = SyncAgent(self._remote.ports)
+        except BaseException:
+            self._remote.close()
+            self._events.close()
+            raise
+
+    def run(self, secret: str, ready: Callable[[], None] = lambda: None) -> None:
+        """Install the agent if its store is new, start it, and run until stopped. ready: called once it runs.
+
+        secret: what an operator must know, see :class:`pwsync.operator_port.OperatorPort`.
+        """
+        operator = OperatorPort(self._configuration.store, secret, self._take)
+        try:
+            if not self.agent.installed:
+                self.agent.install()
+            self.agent.start()
+            self._running = True
+            ready()
+            self._alarm.start()
+            self._serve()
+            self._stop_agent()
+        finally:
+            operator.close()
+            self._alarm.stop()
+            self._refuse_rest()
+
+    def stop(self) -> None:
+        """End :meth:`run`. May be called from a signal's handler and from other threads."""
+        self._stopping = True
+        self._inbox.put(_STOP)
+
+    def close(self) -> None:
+        """Release store, log and connections."""
+        self.agent.close()
+        self._remote.close()
+        self._events.close()
+
+    # --- the loop
+
+    def _serve(self) -> None:
+        while not self._stopping:
+            self._time.refresh()
+            self.agent.run_due()
+            self._alarm.set(self.agent.next_due())
+            what = self._inbox.get()
+            if isinstance(what, _Order):
+                self._carry_out(what)
+
+    def _commit(self, perform: Callable[[], None]) -> None:
+        perform()
+        if self._stopping:
+            self._stop_agent()
+
+    def _stop_agent(self) -> None:
+        if self._running:
+            self._running = False
+            self.agent.stop()
+
+    def _log(self, event: Event) -> None:
+        self._told(self._events.write(event))
+
+    def _note_cycle(self, kind: str) -> None:
+        self._cycles[kind] = self._time().isoformat()
+
+    # --- orders
+
+    def _take(self, said: Mapping[str, Any]) -> Mapping[str, Any]:
+        """Called by the operator's port, in its thread: hand the order over, and wait for its answer."""
+        order = _Order(said)
+        self._inbox.put(order)
+        order.done.wait()
+        if order.failure is not None:
+            raise order.failure
+        return order.answer or {}
+
+    def _carry_out(self, order: _Order) -> None:
+        try:
+            order.answer = self._perform(order.said)
+        except Refused as refusal:
+            order.failure = OrderFailed(refusal.reason, str(refusal))
+        except (AgentError, ValueError) as error:
+            order.failure = OrderFailed("error", str(error))
+        finally:
+            order.done.set()
+
+    def _perform(self, said: Mapping[str, Any]) -> Mapping[str, Any]:
+        order, domain = said.get("order"), said.get("domain")
+        self._time.refresh()
+        if order == "status":
+            due = self.agent.next_due()
+            return {"next": None if due is None else due.isoformat(), "now": self._time().isoformat(), **self._cycles}
+        if order == "diagnose":
+            return as_values(self.agent.diagnose(said.get("anchor")))
+        if order == "full-sync" and isinstance(domain, str):
+            self.agent.full_password_sync(domain)
+            return {}
+        if order == "run-object-cycle":
+            self.agent.run_object_cycle(str(said.get("kind", "delta")))
+            return {}
+        if order == "stop":
+            self.stop()
+            return {}
+        raise NotSupported(f"There is no order {order!r}.")
+
+    def _refuse_rest(self) -> None:
+        while not self._inbox.empty():
+            what = self._inbox.get()
+            if isinstance(what, _Order):
+                what.failure = OrderFailed("error", "The agent is stopping.")
+                what.done.set()
+
+
+class _Alarm:
+    """A thread that waits for the time of the next cycle."""
+
+    def __init__(self, time: Timekeeper, ring: Callable[[], None]) -> None:
+        self._time = time
+        self._ring = ring
+        self._due: Any = None
+        self._set = Flag()
+        self._stopping = False
+        self._thread = Thread(target=self._run, name="alarm", daemon=True)
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def set(self, due: Any) -> None:
+        """Ring at this time next; None: not at all."""
+        self._due = due
+        self._set.set()
+
+    def stop(self) -> None:
+        """Ring no more. The thread ends when its last question is answered; nobody waits for that."""
+        self._stopping = True
+        self._set.set()
+        self._time.stop()
+
+    def _run(self) -> None:
+        while not self._stopping:
+            self._set.wait()
+            due = self._due
+            if due is None or self._stopping:
+                self._set.clear()
+                continue
+            if self._time.wait(due) and not self._stopping:
+                self._set.clear()
+                if self._due == due:
+                    self._ring()
+                else:
+                    self._set.set()
+
+
+def as_values(diagnosis: Diagnosis) -> Mapping[str, Any]:
+    """A diagnosis for an operator: as JSON, and its text."""
+    return {**diagnosis.as_json(), "text": diagnosis.text()}
+
+
+def computer(configuration: Configuration) -> str:
+    """The full name of the agent's server, as it stands in its log."""
+    return f"{configuration.settings.machine}.{configuration.settings.connectors[0].domain}"
+
+
+def events_of(store: Path) -> Path:
+    """The agent's log, beside its store."""
+    return store.with_name(store.name + SUFFIX)

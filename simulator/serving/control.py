@@ -1,0 +1,333 @@
+"""The control endpoint of a served world: see what is there, do what scenarios do, move the clock, break wires.
+
+JSON over HTTPS, for this machine alone:
+
+    GET  /time                    {"now", "pace"}; with until=TIME&wait=SECONDS once it is that late, or after so long
+    POST /time                    {"advance": "2m"}, or {"pace": 0}: time stands still; {"pace": 60}: a minute a second
+    GET  /users, /users/NAME      people in directory and tenant; from=N&count=N
+    GET  /events, /trace          the last ones; last=N
+    POST /actions                 an action of the scenario format, {"ad.unlock": {"user": "alice"}}, or a list of them;
+                                  they are done in their order until one is refused
+    GET, POST, DELETE /faults     rules of the scenario format's ``faults``
+    GET  /agent                   settings of an agent of one's own
+
+A refusal of the world is 409 with its ``reason``; what can't be read is 400 with what was expected.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator, Mapping
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+from pwsync.errors import Refused
+from simulator.azure_ad.wire import Answer, Call, json_answer
+from simulator.network import ArmedFault
+from simulator.refusal import Refusal
+from simulator.scenario import actions
+from simulator.scenario.building import build, plain
+from simulator.scenario.errors import suggest
+from simulator.scenario.model import ACTIONS, Fault
+from simulator.scenario.nodes import Mapping as MappingNode
+from simulator.scenario.nodes import Node, Problem, Scalar, Sequence, compose
+from simulator.scenario.sessions import Sessions
+from simulator.scenario.values import parse_duration
+from simulator.serving.time import PACE_MAX, WorldTime
+
+if TYPE_CHECKING:
+    from simulator.world import World
+
+WAIT_SECONDS_MAX = 60.0
+USERS_AT_ONCE = 1000
+LINES = 50
+BODY_MAX = 1 << 20
+UNNATURAL = {
+    "directory.bind": "LDAP is served as it is; take ad.set-controller or network.set-link",
+    "directory.search": "LDAP is served as it is; take ad.set-controller or network.set-link",
+    "store.commit": "the store is the agent's own; end its process instead",
+}
+"""Wires that a served world does not carry, and what to do instead."""
+
+Settings = Callable[[], Mapping[str, Any]]
+
+
+class BadRequest(Exception):
+    """What came can't be read; ``problems`` says why."""
+
+    def __init__(self, *problems: Problem) -> None:
+        self.problems = problems
+        super().__init__(problems[0].message)
+
+
+class Control:
+    """Answers calls for the control endpoint. It takes the world's lock itself, but does not wait with it.
+
+    hosted: the world has an agent within, which ``agent.*`` and ``server.*`` act on. agent_settings: what an agent of
+    one's own is told; whoever serves the world sets it.
+    """
+
+    def __init__(self, world: World, time: WorldTime, *, hosted: bool) -> None:
+        self.agent_settings: Settings = dict
+        self.after_action: Callable[[], None] = lambda: None
+        self._world = world
+        self._time = time
+        self._hosted = hosted
+        self._sessions = Sessions()
+        self._routes: dict[tuple[str, str], Callable[[Call], Answer]] = {
+            ("GET", "/"): self._index,
+            ("GET", "/time"): self._tell_time,
+            ("POST", "/time"): self._move_time,
+            ("GET", "/users"): self._users,
+            ("GET", "/events"): self._events,
+            ("GET", "/trace"): self._trace,
+            ("POST", "/actions"): self._act,
+            ("GET", "/faults"): self._faults,
+            ("POST", "/faults"): self._add_fault,
+            ("DELETE", "/faults"): self._clear_faults,
+            ("GET", "/agent"): self._agent,
+        }
+
+    def handle(self, call: Call) -> Answer:
+        """Answer a call."""
+        if str(call.environ.get("REMOTE_ADDR", "")).removeprefix("::ffff:") not in ("127.0.0.1", "::1"):
+            return _refusal(403, "not-local", "the world is controlled from its own machine only")
+        if len(call.body) > BODY_MAX or len(str(call.environ.get("CONTENT_LENGTH") or "")) > len(str(BODY_MAX)):
+            return _refusal(413, "too-large", f"at most {BODY_MAX} bytes")
+        route = self._routes.get((call.method, call.path))
+        if route is None and call.method == "GET" and call.path.startswith("/users/"):
+            route = self._one_user
+        if route is None:
+            known = [f"{method} {path}" for method, path in (*self._routes, ("GET", "/users/NAME"))]
+            return _refusal(404, "unknown-call", f"there is no {call.method} {call.path[:200]}: {', '.join(known)}")
+        try:
+            return route(call)
+        except BadRequest as bad:
+            found = [{"problem": each.message, "hint": each.hint} for each in bad.problems]
+            return json_answer(400, {"error": {"code": "unreadable", "message": str(bad), "problems": found}})
+        except (Refusal, Refused) as refusal:
+            return _refusal(409, refusal.reason, getattr(refusal, "detail", "") or str(refusal))
+
+    def _index(self, call: Call) -> Answer:
+        return json_answer(200, {"calls": [f"{method} {path}" for method, path in self._routes]})
+
+    # --- time
+
+    def _tell_time(self, call: Call) -> Answer:
+        if "until" in call.query:
+            seconds = _number(call.query.get("wait", "0"), WAIT_SECONDS_MAX)
+            self._time.wait(_moment(call.query["until"]), seconds)
+        return self._now()
+
+    def _now(self) -> Answer:
+        with self._time:
+            return json_answer(200, {"now": self._world.clock().isoformat(), "pace": self._time.pace})
+
+    def _move_time(self, call: Call) -> Answer:
+        order = _read_json(call)
+        if set(order) == {"advance"} and isinstance(order["advance"], str):
+            try:
+                self._time.advance(parse_duration(order["advance"]))
+            except ValueError as error:
+                raise _bad(str(error), "such as 2m or 1d2h") from error
+        elif set(order) == {"pace"} and isinstance(order["pace"], int | float):
+            try:
+                self._time.set_pace(float(order["pace"]))
+            except (ValueError, OverflowError) as error:
+                raise _bad(str(error), f"0 to {PACE_MAX:g}") from error
+        else:
+            raise _bad("nothing that moves time", 'expected {"advance": "2m"} or {"pace": 1}')
+        return self._now()
+
+    # --- what is there
+
+    def _users(self, call: Call) -> Answer:
+        first = int(_number(call.query.get("from", "0"), 1e9))
+        count = int(_number(call.query.get("count", str(USERS_AT_ONCE)), USERS_AT_ONCE))
+        with self._time:
+            names = list(self._world.people)
+            found = [self._describe(name) for name in names[first : first + count]]
+        return json_answer(200, {"total": len(names), "users": found})
+
+    def _one_user(self, call: Call) -> Answer:
+        name = call.path.removeprefix("/users/")
+        with self._time:
+            if name not in self._world.people:
+                return _refusal(404, "no-such-user", f"nobody is called {name[:64]}")
+            return json_answer(200, self._describe(name))
+
+    def _describe(self, name: str) -> dict[str, Any]:
+        world = self._world
+        directory: dict[str, Any] | None = None
+        try:
+            account = world.account(name)
+            password = world.passwords.password_of_hash(name, account.nt_hash)
+            directory = {
+                "dn": account.dn,
+                "enabled": account.enabled,
+                "must-change": account.must_change,
+                "password": world.passwords.label(name, password) if password is not None else f"{name}#?",
+                "changed": account.changed.isoformat(),
+            }
+        except Refusal:
+            pass
+        cloud: dict[str, Any] | None = None
+        user = world.cloud_user(name)
+        if user is not None:
+            held = None if user.credential is None else world.passwords.identify(name, user.credential)
+            unknown_password = "none" if user.credential is None else f"{name}#?"
+            expires = world.tenant.expires(user)
+            cloud = {
+                "upn": user.upn,
+                "enabled": user.enabled,
+                "synchronized-object": user.source_anchor is not None,
+                "source": user.source,
+                "password": unknown_password if held is None else world.passwords.label(name, held),
+                "must-change": user.must_change,
+                "expires": "never" if expires is None else expires.isoformat(),
+            }
+        return {"name": name, "directory": directory, "tenant": cloud}
+
+    def _events(self, call: Call) -> Answer:
+        last = int(_number(call.query.get("last", str(LINES)), 10_000))
+        with self._time:
+            found = self._world.events[-last:] if last else []
+            told = [
+                {"time": each.time.isoformat(), "id": each.id, "level": each.level, "source": each.source,
+                 "text": each.text}
+                for each in found
+            ]  # fmt: skip
+        return json_answer(200, {"events": told})
+
+    def _trace(self, call: Call) -> Answer:
+        last = int(_number(call.query.get("last", str(LINES)), 100_000))
+        with self._time:
+            return json_answer(200, {"trace": self._world.trace.lines[-last:] if last else []})
+
+    def _agent(self, call: Call) -> Answer:
+        with self._time:
+            return json_answer(200, self.agent_settings())
+
+    # --- what is done
+
+    def _act(self, call: Call) -> Answer:
+        """Read all actions before the first is done; tell what became of each."""
+        found = list(self._read_actions(_read_nodes(call)))
+        told = []
+        for what in found:
+            if what.name.partition(".")[0] in ("agent", "server") and not self._hosted:
+                raise Refusal("not-supported", "the agent is a process of its own: see pwsync agent --help")
+            with self._time:
+                try:
+                    told.append({what.name: self._perform(what)})
+                finally:
+                    self.after_action()
+        return json_answer(200, {"done": told})
+
+    def _perform(self, what: Any) -> str:
+        world = self._world
+        who = getattr(what, "user", None) or ""
+        try:
+            told = actions.perform(world, what, self._sessions)
+        except (Refusal, Refused) as refusal:
+            world.trace.say("people", f"{what.name} {who} refused: {refusal.reason}")
+            raise
+        world.trace.say("people", f"{what.name} {who} {told}")
+        world.run_until(world.clock())  # what the action made due
+        return told
+
+    def _read_actions(self, node: Node) -> Iterator[Any]:
+        problems: list[Problem] = []
+        for each in node.items if isinstance(node, Sequence) else [node]:
+            if not isinstance(each, MappingNode) or len(each.entries) != 1:
+                raise _bad("expected one action", 'such as {"ad.unlock": {"user": "alice"}}')
+            ((key, value),) = each.entries
+            model = ACTIONS.get(key.text)
+            if model is None:
+                raise _bad(f'unknown action "{key.text}"', suggest(key.text, ACTIONS))
+            nothing = isinstance(value, Scalar) and (not value.text or value.text == "null") and not value.quoted
+            part = build(model, {} if nothing else plain(value), value, problems, {"start": self._world.start}, key=key)
+            if part is None:
+                raise BadRequest(*problems)
+            yield part
+
+    # --- faults
+
+    def _faults(self, call: Call) -> Answer:
+        with self._time:
+            rules = [
+                {"rule": number + 1, "on": each.rule.on, "matched": each.matched, "fired": each.fired}
+                for number, each in enumerate(self._world.network.faults)
+            ]
+        return json_answer(200, {"faults": rules})
+
+    def _add_fault(self, call: Call) -> Answer:
+        node, problems = _read_nodes(call), list[Problem]()
+        rule = build(Fault, plain(node), node, problems, {"start": self._world.start})
+        if rule is None:
+            raise BadRequest(*problems)
+        if not self._hosted and (rule.crash is not None or rule.on in UNNATURAL):
+            raise Refusal("not-supported", UNNATURAL.get(rule.on, UNNATURAL["store.commit"]))
+        with self._time:
+            faults = self._world.network.faults
+            faults.append(ArmedFault(rule, len(faults)))
+        return self._faults(call)
+
+    def _clear_faults(self, call: Call) -> Answer:
+        with self._time:
+            self._world.network.faults.clear()
+        return self._faults(call)
+
+
+def _refusal(status: int, reason: str, detail: str) -> Answer:
+    return json_answer(status, {"error": {"code": reason, "message": detail}})
+
+
+def _bad(message: str, hint: str = "") -> BadRequest:
+    return BadRequest(Problem(message, Node(1, 1, 1), hint))
+
+
+def _text(call: Call) -> str:
+    try:
+        return call.body.decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise _bad("the body is not UTF-8 text", "send JSON") from error
+
+
+def _read_json(call: Call) -> dict[str, Any]:
+    try:
+        found = json.loads(_text(call))
+    except (ValueError, RecursionError) as error:
+        raise _bad(f"not JSON: {error}") from error
+    if not isinstance(found, dict):
+        raise _bad("expected an object")
+    return found
+
+
+def _read_nodes(call: Call) -> Node:
+    """The body as the nodes that a scenario file is read from: JSON, or YAML as it stands in one."""
+    text = _text(call)
+    try:
+        text = json.dumps(json.loads(text), ensure_ascii=False)  # YAML knows no escaped surrogates
+    except RecursionError as error:
+        raise _bad("nested too deeply") from error
+    except ValueError:
+        pass  # then it is YAML, or nothing
+    node, problems = compose(text)
+    if problems or node is None:
+        raise BadRequest(*problems)
+    return node
+
+
+def _number(text: str, most: float) -> float:
+    if not (text.isascii() and text.replace(".", "", 1).isdigit() and len(text) < 20):
+        raise _bad(f'"{text[:40]}" is not a number')
+    return min(float(text), most)
+
+
+def _moment(text: str) -> datetime:
+    try:
+        found = datetime.fromisoformat(text)
+        return (found if found.tzinfo is not None else found.replace(tzinfo=UTC)).astimezone(UTC)
+    except (ValueError, OverflowError) as error:
+        raise _bad(f'"{text[:40]}" is not a time', "such as 2017-01-13T09:00:00Z") from error

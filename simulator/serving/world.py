@@ -1,0 +1,247 @@
+"""A world on real ports: LDAP for every controller; tenant, replication and control behind one HTTPS port."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from contextlib import ExitStack
+from dataclasses import replace
+from datetime import datetime
+from functools import partial
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Self, cast
+
+import requests
+
+from simulator.active_directory.population import Invented, populate
+from simulator.active_directory.port import DirectoryPort, reset
+from simulator.azure_ad.doubles import TenantDouble
+from simulator.azure_ad.wire import Answer, Call, json_answer, read_form
+from simulator.certificates import Authority
+from simulator.serving.control import Control
+from simulator.serving.https import HangUp, HttpsPort
+from simulator.serving.replication import PREFIX, ReplicationEndpoint
+from simulator.serving.time import WorldTime
+from simulator.wires import CloudWire
+
+if TYPE_CHECKING:
+    import socket
+    from threading import RLock
+
+    from simulator.scenario.file import Case
+    from simulator.world import World
+
+LOCAL_NAMES = ("localhost", "127.0.0.1", "::1")
+ATTEMPTS_KEPT = 10_000
+"""A served world may stand for weeks: of the calls that its wires have carried the last ones are kept."""
+
+
+class LinkedPort(DirectoryPort):
+    """A controller's LDAP ports behind a network link, which may be down."""
+
+    def __init__(self, *arguments: Any, link_is_down: Callable[[], bool], **options: Any) -> None:
+        super().__init__(*arguments, **options)
+        self._link_is_down = link_is_down
+
+    def _accept(self, listener: socket.socket) -> None:
+        if self._link_is_down():
+            raw, _ = listener.accept()
+            reset(raw)
+            return
+        super()._accept(listener)
+
+
+class ServedWorld:
+    """A world whose ``with`` block is its time on real ports.
+
+    pace: see :class:`~simulator.serving.time.WorldTime`. ldap_port, ldaps_port, https_port: 0 for any that are free; of
+    several controllers each further one gets the next numbers. hosted: the world's own agent runs within. invented: who
+    was invented, for whoever wants to show one. Raises PortUnavailable.
+    """
+
+    def __init__(
+        self,
+        world: World,
+        *,
+        pace: float = 1.0,
+        host: str = "127.0.0.1",
+        ldap_port: int = 0,
+        ldaps_port: int = 0,
+        https_port: int = 0,
+        require_signing: bool = False,
+        hosted: bool = False,
+        authority: Authority | None = None,
+        invented: tuple[Invented, ...] = (),
+    ) -> None:
+        self.world = world
+        self.hosted = hosted
+        self.invented = invented
+        self.authority = authority or Authority()
+        self.time = WorldTime(world.clock, world.run_until, 0.0)
+        self._pace = pace
+        self.directories = [
+            LinkedPort(
+                controller,
+                link_is_down=partial(self._link_is_down, controller.domain.name),
+                host=host,
+                ldap_port=ldap_port and ldap_port + number,
+                ldaps_port=ldaps_port and ldaps_port + number,
+                authority=self.authority,
+                require_signing=require_signing,
+                lock=cast("RLock", self.time),
+            )
+            for number, controller in enumerate(
+                controller for domain in world.domains for controller in domain.controllers.values()
+            )
+        ]
+        controllers = [f"{port.controller.name}.{port.controller.domain.name}" for port in self.directories]
+        self.https = HttpsPort(
+            self._answer,
+            names=(*LOCAL_NAMES, host, *world.application.hosts, *controllers),
+            authority=self.authority,
+            host=host,
+            port=https_port,
+        )
+        self.control = Control(world, self.time, hosted=hosted)
+        self._replication = ReplicationEndpoint(world)
+        self._cloud = CloudWire(world)
+        self._tenant_hosts = frozenset(world.application.hosts)
+        self._local = frozenset((*LOCAL_NAMES, host.lower()))
+        self._open = ExitStack()
+
+    def __enter__(self) -> Self:
+        with ExitStack() as opening:
+            if self.hosted:
+                opening.enter_context(TenantDouble(self._cloud))
+            for port in self.directories:
+                opening.enter_context(port)
+            opening.enter_context(self.https)
+            self.time.set_pace(self._pace)
+            self.time.start()
+            opening.callback(self.time.stop)
+            self._open = opening.pop_all()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, where: TracebackType | None
+    ) -> None:
+        self._open.close()
+
+    def _link_is_down(self, domain: str) -> bool:
+        return domain in self.world.network.down
+
+    def close_store(self) -> None:
+        """Let go of what the world itself holds open."""
+        self.world.store.close()
+        self.world.session.close()
+
+    @property
+    def url(self) -> str:
+        """Where replication and control are."""
+        host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(self.https.host, self.https.host)  # noqa: S104
+        return f"https://{f'[{host}]' if ':' in host else host}:{self.https.port}"
+
+    # --- HTTPS
+
+    def _answer(self, environ: Mapping[str, Any]) -> Answer:
+        host = host_of(environ)
+        if host in self._tenant_hosts:
+            return self._tenant_answer(environ)
+        call = _call(environ, host)
+        if call is None:
+            return json_answer(400, {"error": {"code": "BadRequest", "message": "unreadable request"}})
+        if call.path.startswith(PREFIX):
+            with self.time:
+                answer = self._replication.handle(call)
+                self._tidy()
+                return answer
+        if host in self._local:
+            return self.control.handle(call)
+        known = [f"https://{each}" for each in (*self._tenant_hosts, *self._local)]
+        message = f"This world has no https://{host}. It has: {'; '.join(sorted(known))}."
+        return json_answer(404, {"error": {"code": "UnknownHost", "message": message}})
+
+    def _tenant_answer(self, environ: Mapping[str, Any]) -> Answer:
+        with self.time:
+            try:
+                return self._cloud.answer(environ)
+            except requests.RequestException:
+                raise HangUp from None  # a fault, or the link is down
+            finally:
+                self._tidy()
+
+    def _tidy(self) -> None:
+        self.world.requests.clear()
+        attempts = self.world.network.attempts
+        if len(attempts) > 2 * ATTEMPTS_KEPT:
+            del attempts[:-ATTEMPTS_KEPT]
+
+
+def host_of(environ: Mapping[str, Any]) -> str:
+    """The host that a request is for: lower case, no port, no brackets."""
+    host: str = environ.get("HTTP_HOST") or environ.get("SERVER_NAME", "")
+    if host.startswith("["):
+        return host[1:].partition("]")[0].lower()
+    return host.partition(":")[0].lower()
+
+
+def _call(environ: Mapping[str, Any], host: str) -> Call | None:
+    try:
+        query = read_form(environ["QUERY_STRING"].encode("latin-1", "replace"))
+    except ValueError:
+        return None
+    headers = {name[5:].replace("_", "-").lower(): value for name, value in environ.items() if name[:5] == "HTTP_"}
+    path = environ["PATH_INFO"].encode("latin-1", "replace").decode("utf-8", "replace")
+    body = environ["wsgi.input"].read()
+    return Call(environ["REQUEST_METHOD"], host, path, query, headers, body, environ)
+
+
+# --- worlds to serve ----------------------------------------------------------------------------------------------
+
+
+DEFAULT = """
+scenario: A world of its own
+why: It is served, for clients of one's own.
+rules: [delta.within-minutes]
+timeline:
+  - {at: +0s, expect: {agent.alert: {is: none}}}
+"""
+
+
+def default_case(profile: str) -> Case:
+    """The scenario of one domain and nobody in it."""
+    from pathlib import Path
+
+    from simulator.scenario.file import load_text
+
+    return load_text(DEFAULT, Path("served.yaml"), profile=profile).cases[0]
+
+
+def serve_case(
+    case: Case, *, start: datetime, seed: int | None = None, users: int = 0, hosted: bool = False, **options: Any
+) -> ServedWorld:
+    """The world of a scenario's ``given`` at its ``+0s``, which is ``start``; nothing of its timeline happens.
+
+    users: so many people are invented beside those of the file. hosted: the world has an agent within, as the file's
+    ``sync`` says; otherwise there is none, and the tenant knows nobody yet. options: of :class:`ServedWorld`.
+    """
+    from simulator.scenario.setup import Setup, build_world
+
+    scenario = case.scenario
+    changes: dict[str, Any] = {"start": start}
+    if not hosted:
+        changes["given"] = scenario.given.model_copy(update={"sync": "none"})
+    case = replace(case, scenario=scenario.model_copy(update=changes))
+    world = build_world(case, seed=seed)
+    domain = world.domain(world.default_domain)
+    invented = populate(domain, users, world.randomness) if users else []
+    with TenantDouble(CloudWire(world)):
+        Setup(world, case).run()
+    for person in invented:
+        world.passwords.learn(person.name, person.password)
+    for each in world.domains:
+        service, _ = each.connector_account()
+        for account in each.accounts():
+            is_person = account.user_class in ("user", "inetOrgPerson") and not account.critical
+            if is_person and account.name != service and account.name not in world.people:
+                world.add_person(account.name, each.name, account.guid).upn = account.upn
+    return ServedWorld(world, hosted=hosted, invented=tuple(invented), **options)
