@@ -7,7 +7,7 @@ scenario's expectations about state stand at the end; those must stand at the en
 from __future__ import annotations
 
 import traceback
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import partial
@@ -124,10 +124,9 @@ class SweptRun(Run):
 
     def __init__(self, case: Case, options: RunOptions, point: Point | None = None, word: str = "") -> None:
         super().__init__(case, options)
-        self.point = point
         self.injected: InjectedFault | None = None
         if point is not None:
-            self.injected = InjectedFault(point, word, self.world.start + point.at)
+            self.inject(point, word)
         self.acts: dict[Place, Outcome] = {}
         self.attempts_max: int | None = None
         self.attempts: tuple[Attempt, ...] = ()
@@ -142,12 +141,24 @@ class SweptRun(Run):
         """Indices of the scenario's own faults that fired."""
         return tuple(fault.index for fault in self._own if fault.fired)
 
-    def _live(self, limit: timedelta | None) -> None:
-        world = self.world
-        Setup(world, self.case).run()
+    def inject(self, point: Point, word: str) -> None:
+        """Put a fault on an attempt."""
+        self.injected = InjectedFault(point, word, self.world.start + point.at)
+
+    def prepare(self) -> None:
+        """Bring the world to +0s; what comes after that does not depend on the fault before it fires."""
+        Setup(self.world, self.case).run()
         self.checks.begin()
-        world.after_instant = self._after_instant
-        world.network.watchers.append(self._count)
+        self.world.after_instant = self._after_instant
+        self.world.network.watchers.append(self._count)
+
+    def _live(self, limit: timedelta | None) -> None:
+        self.prepare()
+        self.proceed()
+
+    def proceed(self) -> None:
+        """From +0s to the end."""
+        world = self.world
         if self.injected is not None:
             world.queue.push(self.world.start + self.injected.at, Rank.ACTION, self._arm)
         for index, step in enumerate(self.scenario.timeline):
@@ -287,19 +298,24 @@ def rerun(
     case: Case, control: Control, point: Point, word: str, seed: int | None = None, engine: str | None = None
 ) -> Rerun:
     """Run a case with one fault, and judge it. What goes wrong in the harness itself comes back in the result."""
-    run: SweptRun | None = None
-    fault: str | None = None
-    endless = False
     try:
         run = SweptRun(case, RunOptions(seed=seed, engine=engine), point, word)
-        run.attempts_max = 10 * control.attempts + ATTEMPTS_SPARE
-        run.run()
+    except (Exception, SystemExit):
+        return Rerun(point, word, False, harness_fault=traceback.format_exc())
+    return judged(run, run.run, control, point, word)
+
+
+def judged(run: SweptRun, proceed: Callable[[], None], control: Control, point: Point, word: str) -> Rerun:
+    """Let a run go on to its end, and judge it against its control."""
+    fault: str | None = None
+    endless = False
+    run.attempts_max = 10 * control.attempts + ATTEMPTS_SPARE
+    try:
+        proceed()
     except EndlessRun:
         endless = True
     except (Exception, SystemExit):  # an agent that raises what nobody expects is what a sweep looks for
         fault = traceback.format_exc()
-    if run is None:
-        return Rerun(point, word, False, harness_fault=fault)
     failures = list(run.failures)
     if endless:
         failures.append(_endless(run))
