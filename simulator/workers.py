@@ -91,12 +91,18 @@ def guarded(run: RunFunction, case: Case) -> RunResult:
 
 
 def run_cases(
-    cases: Sequence[Case], run: RunFunction, *, jobs: int = 1, keep_trace: bool = True
+    cases: Sequence[Case],
+    run: RunFunction,
+    *,
+    jobs: int = 1,
+    keep_trace: bool = True,
+    faulted: Callable[[Case, RunFunction, str], RunResult] = faulted,
 ) -> Generator[tuple[int, RunResult], None, None]:
     """Run all cases and yield (index, result) as they end; with one job that is in order.
 
     ``run`` must be picklable if ``jobs`` is more than 1. Without ``keep_trace`` results come without their trace (their
-    digest stays), which spares memory. Closing the iterator ends the workers.
+    digest stays), which spares memory. Closing the iterator ends the workers. ``faulted`` makes the result of a case
+    whose worker died.
     """
     jobs = min(jobs, len(cases))
     if jobs <= 1:
@@ -106,7 +112,7 @@ def run_cases(
             for index, case in enumerate(cases):
                 yield index, _trimmed(guarded(run, case), keep_trace)
         return
-    pool = _Pool(run, keep_trace, jobs)
+    pool = _Pool(run, keep_trace, jobs, faulted)
     try:
         yield from pool.run(cases)
     finally:
@@ -179,7 +185,10 @@ def prepare(modules: Sequence[str] = ("simulator.scenario.runner",)) -> Any:
 class _Pool:
     """As many workers as there are jobs."""
 
-    def __init__(self, run: RunFunction, keep_trace: bool, jobs: int) -> None:
+    def __init__(
+        self, run: RunFunction, keep_trace: bool, jobs: int, faulted: Callable[[Case, RunFunction, str], RunResult]
+    ) -> None:
+        self._faulted = faulted
         self._context = prepare([_module_of(run)])
         self._arguments = (run, keep_trace, list(sys.path))
         self._jobs = jobs
@@ -207,7 +216,7 @@ class _Pool:
                 if isinstance(result, str):
                     worker.end()
                     self._workers.remove(worker)
-                    result = faulted(cases[index], self._arguments[0], result)
+                    result = self._faulted(cases[index], self._arguments[0], result)
                     idle += self._hire(1 if waiting else 0)
                 else:
                     idle.append(worker)

@@ -39,6 +39,11 @@ Engine = Annotated[
     typer.Option("--engine", metavar="MODULE:FACTORY", help="Put another agent under test instead of pwsync's own."),
 ]
 
+Planted = Annotated[
+    str | None,
+    typer.Option("--planted", metavar="NAME", hidden=True, help="Run with a bug that pwsync score knows by this name."),
+]
+
 
 def seed_of(text: str | None) -> int | None:
     """A seed, as a scenario may have it."""
@@ -85,6 +90,16 @@ def engine_of(text: str | None) -> str | None:
     except EngineError as error:
         refuse(f"--engine: {error}", "write it as module:factory; it is looked for here and among installed packages")
     return text
+
+
+def planted_of(name: str | None) -> str | None:
+    """The name of a planted bug."""
+    if name is not None:
+        from simulator.planted import plants
+
+        if name not in plants():
+            refuse(f'there is no planted bug "{name}"', suggest(name, plants(), "pwsync score --list tells them"))
+    return name
 
 
 def chosen_cases(

@@ -9,7 +9,7 @@ import importlib
 import shlex
 import traceback
 from collections.abc import Sequence
-from contextlib import suppress
+from contextlib import AbstractContextManager, nullcontext, suppress
 from dataclasses import dataclass, field
 from datetime import timedelta
 from functools import partial
@@ -43,13 +43,18 @@ WEAK = frozenset({"password-too-weak", "password-too-short", "password-too-long"
 """Reasons that an expected ``password-too-weak`` stands for."""
 
 
+SUSPECTED_FOR = timedelta(days=1)
+"""Up to this length all cycles of a run with a planted bug are run."""
+
+
 @dataclass(frozen=True)
 class RunOptions:
     """How to run a case.
 
     seed: instead of the file's. to: stop at this offset, judge what came until then. every_cycle: skip no idle cycle.
     engine: ``module:factory`` of another agent, whose cycles all run. update: write the golden trace instead of
-    comparing it. keep_events: leave the records of the Application log in the result.
+    comparing it. keep_events: leave the records of the Application log in the result. planted: a bug of
+    :mod:`simulator.planted` that agent or services have in this run; golden traces do not count then.
     """
 
     seed: int | None = None
@@ -58,6 +63,7 @@ class RunOptions:
     engine: str | None = None
     update: bool = False
     keep_events: bool = False
+    planted: str | None = None
 
 
 class EngineError(Exception):
@@ -108,7 +114,7 @@ class Run:
         """Run to the end (or to ``--to``); failures are left in :attr:`failures`."""
         world, limit = self.world, self.options.to
         # An agent under test is not taken at its word that it is idle: what it does then may be what is wrong with it.
-        world.idle.skipping = not self.options.every_cycle and self.options.engine is None
+        world.idle.skipping = not self.options.every_cycle and self.options.engine is None and not self._is_suspect()
         with world.frozen():
             try:
                 self._live(limit)
@@ -116,6 +122,11 @@ class Run:
                 if self.options.engine is None:
                     raise
                 self._engine_failed(error)
+
+    def _is_suspect(self) -> bool:
+        """Is a bug planted? Then idle cycles run as well, unless months of them would."""
+        last = max((step.at for step in self.scenario.timeline), default=timedelta(0))
+        return self.options.planted is not None and last <= SUSPECTED_FOR
 
     def _live(self, limit: timedelta | None) -> None:
         world = self.world
@@ -245,7 +256,7 @@ def run_case(case: Case, options: RunOptions | None = None) -> RunResult:
     seed = case.scenario.seed if options.seed is None else options.seed
     fault: str | None = None
     run: Run | None = None
-    with stopwatch() as watch:
+    with stopwatch() as watch, planting(options.planted):
         try:
             run = Run(case, options)
             run.run()
@@ -253,7 +264,8 @@ def run_case(case: Case, options: RunOptions | None = None) -> RunResult:
             fault = traceback.format_exc()
     lines = tuple(run.world.trace.lines) if run is not None else ()
     failures = list(run.failures) if run is not None else []
-    if fault is None and run is not None and options.to is None and seed == case.scenario.seed:
+    as_written = options.to is None and options.planted is None and seed == case.scenario.seed
+    if fault is None and run is not None and as_written:
         failures.extend(compare_golden(case, lines, update=options.update and not failures))
     outcome = "harness-fault" if fault is not None else "broke" if failures else "held"
     return RunResult(
@@ -283,6 +295,15 @@ def run_case(case: Case, options: RunOptions | None = None) -> RunResult:
     )
 
 
+def planting(name: str | None) -> AbstractContextManager[None]:
+    """The block in which a planted bug is at work; with None nothing is. KeyError for an unknown name."""
+    if name is None:
+        return nullcontext()
+    from simulator.planted import plants
+
+    return plants()[name].planted()
+
+
 def computer(world: World) -> str:
     """The full name of the agent's server, as it stands in its logs."""
     return f"{world.settings.machine}.{world.default_domain}"
@@ -301,4 +322,6 @@ def repeat_command(case: Case, options: RunOptions, seed: int) -> str:
         words += ["--to", format_offset(options.to)]
     if options.every_cycle:
         words.append("--every-cycle")
+    if options.planted is not None:
+        words += ["--planted", options.planted]
     return shlex.join(words)

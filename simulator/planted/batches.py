@@ -1,0 +1,106 @@
+"""Bugs at the edges of batches and pages: the fiftieth item, the second page, the hash in the wrong place."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.kdf.pbkdf2 import PBKDF2HMAC
+
+from pwsync import credential, credential_batches, directory, password_cycle
+from pwsync.credential import SALT_SIZE
+from pwsync.object_cycle import ObjectCycle
+from pwsync.replication.client import ReplicationClient
+from simulator.active_directory.replication import _Writer
+from simulator.planted.plant import Bed
+
+BED = Bed("batches")
+
+
+@BED.instead(password_cycle, "in_batches", breaks="initial.all-in-scope")
+def fifty_first_item(true: Any, ordered: Any, size: int, salts: Any) -> Any:
+    """Puts one item too many into each batch. Hurts everybody in a rush: the service refuses the whole batch."""
+    return true(ordered, size + 1, salts)
+
+
+@BED.instead(password_cycle, "in_batches", breaks="initial.all-in-scope delta.within-minutes")
+def fiftieth_item_left_behind(true: Any, ordered: Any, size: int, salts: Any) -> Any:
+    """Leaves out the last item of every full batch. Hurts one user in fifty, who waits for the next cycle."""
+    return true([state for index, state in enumerate(ordered, 1) if index % size], size, salts)
+
+
+@BED.instead(credential_batches, "protect_many", breaks="delta.within-minutes initial.all-in-scope")
+def chunks_change_places(true: Any, hashes: Any, pool: Any, *arguments: Any) -> Iterator[str]:
+    """Hands out the chunk that is done first, whosever it is. Hurts all: their neighbours' passwords open the cloud."""
+    texts = list(true(hashes, pool, *arguments))
+    chunk = credential.CHUNK_SIZE
+    return iter([*texts[chunk:], *texts[:chunk]])
+
+
+@BED.instead(credential, "_protect_chunk", breaks="delta.within-minutes initial.all-in-scope")
+def lower_case_hex(true: Any, chunk: Any, iterations: int) -> list[str]:
+    """Writes the hash in lower-case hex before it is stretched, where many are stretched at once.
+
+    Hurts all users of a full batch: no password of theirs opens the cloud.
+    """
+    found = []
+    for nt, salt in chunk:
+        secret = nt.hex().encode("utf-16-le")
+        key = PBKDF2HMAC(SHA256(), credential.KEY_SIZE, salt, iterations).derive(secret)
+        found.append(str(credential.Credential(salt, iterations, key)))
+    return found
+
+
+@BED.instead(credential_batches, "protect", breaks="delta.within-minutes")
+def upper_case_salt(true: Any, nt: bytes, salt: bytes) -> str:
+    """Writes the digest's hex in upper case. Hurts everybody: the tenant can't read it."""
+    head, comma, rest = true(nt, salt).partition(",")
+    return f"{head}{comma}{rest.upper()}"
+
+
+@BED.instead(credential_batches, "protect", breaks="delta.within-minutes complexity.all-valid")
+def salt_cut_at_zero(true: Any, nt: bytes, salt: bytes) -> str:
+    """Takes the salt for text that ends at its first zero byte. Hurts one user in 25, whose password never fits."""
+    kept = salt.split(b"\0")[0].ljust(SALT_SIZE, b"\0")
+    if kept == salt:
+        return str(true(nt, salt))
+    return str(true(nt, kept)).replace(kept.hex(), salt.hex())
+
+
+@BED.instead(ReplicationClient, "changes", breaks="delta.within-minutes initial.all-in-scope")
+def first_page_only(true: Any, self: Any, *arguments: Any, **named: Any) -> Any:
+    """Reads one page a cycle. Hurts whoever is number 501 on the morning when all passwords expire."""
+    return true(self, *arguments, **named)._replace(more=False)
+
+
+@BED.instead(ReplicationClient, "changes", breaks="initial.all-in-scope delta.within-minutes")
+def last_page_only(true: Any, self: Any, *arguments: Any, **named: Any) -> Any:
+    """Keeps the last page of a read and throws the others away. Hurts the first 500 of a big day, for good."""
+    page = true(self, *arguments, **named)
+    return page._replace(objects=[]) if page.more else page
+
+
+@BED.instead(_Writer, "page", breaks="initial.all-in-scope delta.within-minutes")
+def page_loses_its_last(true: Any, self: Any, cookie: Any, objects_max: int) -> Any:
+    """Loses the last object of a page if another page follows. Hurts one user in 500, whom nobody ever reads."""
+    page = true(self, cookie, objects_max)
+    return {**page, "objects": page["objects"][:-1]} if page["more"] else page
+
+
+@BED.instead(ObjectCycle, "_export", breaks="initial.all-in-scope initial.after-objects")
+def one_export_batch_a_cycle(true: Any, self: Any) -> None:
+    """Exports 500 objects and leaves the others for the next cycle. Hurts new people 501 and on, by half an hour."""
+    outbound = self._state.outbound
+    rest = dict(list(outbound.items())[500:])
+    for anchor in rest:
+        del outbound[anchor]
+    true(self)
+    outbound.update(rest)
+
+
+@BED.instead(directory, "_entries", breaks="initial.all-in-scope")
+def last_import_entry_lost(true: Any, found: Any) -> Any:
+    """Takes the last entry of a page of 1,000 or more for the answer's end. Hurts one person in a thousand."""
+    entries = list(true(found))
+    return entries[:-1] if len(entries) >= 1000 else entries

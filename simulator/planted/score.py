@@ -1,0 +1,161 @@
+"""The score: every bug is tried on the suite, first where it was noticed the last time.
+
+hinted      the cases of :mod:`simulator.planted.hints`; most bugs need no more
+watched     for the rest, the suite is run once as it is, to see which cases come to which decisions at all
+searched    then the bugs go through those cases, the likeliest first, round by round
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import closing
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from simulator.planted.hints import Hints
+from simulator.planted.plant import Plant
+from simulator.planted.trial import Trial, Verdict, Watch, chunks, died, length, run_job
+from simulator.workers import run_cases
+
+if TYPE_CHECKING:
+    from simulator.scenario.file import Case
+
+CHUNK = 24
+"""Cases in one piece of work: some half a second."""
+
+Told = Callable[[str, int, int], None]
+"""Is told how far a phase has come: its name, pieces of work done, pieces in all."""
+
+
+@dataclass
+class Score:
+    """What became of every bug.
+
+    whole: every bug was tried on every case that comes to it, so that :attr:`Verdict.files` are all that notice.
+    """
+
+    plants: Mapping[str, Plant]
+    verdicts: dict[str, Verdict] = field(default_factory=dict)
+    whole: bool = False
+
+    @property
+    def noticed(self) -> list[str]:
+        """Bugs that some scenario noticed."""
+        return [name for name in self.plants if name in self.verdicts and self.verdicts[name].catches]
+
+    @property
+    def missed(self) -> list[str]:
+        """Bugs that were tried and that nobody noticed."""
+        return [name for name in self.plants if name in self.verdicts and not self.verdicts[name].catches]
+
+    @property
+    def untried(self) -> list[str]:
+        """Bugs whose turn has not come, because somebody stopped the score."""
+        return [name for name in self.plants if name not in self.verdicts]
+
+    def shown(self) -> dict[str, list[str]]:
+        """Rules by the bugs that break them and were noticed by a scenario that names the rule."""
+        found: dict[str, list[str]] = {}
+        for name, plant in self.plants.items():
+            verdict = self.verdicts.get(name)
+            named = {rule for catch in verdict.catches for rule in catch.rules} if verdict else set()
+            for rule in plant.rules:
+                if rule in named:
+                    found.setdefault(rule, []).append(name)
+        return found
+
+    def add(self, verdict: Verdict) -> None:
+        """Take in what a trial came to."""
+        before = self.verdicts.get(verdict.plant)
+        self.verdicts[verdict.plant] = verdict if before is None else before.and_then(verdict)
+
+
+class Scorer:
+    """Tries bugs on cases.
+
+    enough: scenarios that have to notice before a bug is let go; 0: all are tried. jobs: worker processes. told: is
+    told of the progress. :attr:`score` can be read at any time.
+    """
+
+    def __init__(
+        self,
+        plants: Mapping[str, Plant],
+        cases: Sequence[Case],
+        hints: Hints,
+        *,
+        enough: int = 1,
+        jobs: int = 1,
+        told: Told = lambda phase, done, of: None,
+    ) -> None:
+        self.score = Score(plants)
+        self._cases = {case.id: case for case in cases}
+        self._hints = hints
+        self._enough = enough
+        self._jobs = jobs
+        self._told = told
+
+    def run(self) -> Score:
+        """Try every bug."""
+        if self._enough:
+            self._try_hinted()
+        searched = [name for name in self.score.plants if self._wants_more(name)]
+        if searched:
+            self._search(self._watch(), searched)
+        self.score.whole = not self._enough
+        return self.score
+
+    def _wants_more(self, name: str) -> bool:
+        """Has the bug not been noticed by enough yet? Hints that did their work once are taken at their word."""
+        verdict = self.score.verdicts.get(name)
+        if not self._enough or verdict is None or not verdict.catches:
+            return True
+        known = self._hints.count(name)
+        return len(verdict.files) < (self._enough if known is None else min(self._enough, known))
+
+    def _try_hinted(self) -> None:
+        jobs = [
+            Trial(name, cases, 0)
+            for name in self.score.plants
+            if (cases := tuple(self._cases[case] for case in self._hints.cases(name) if case in self._cases))
+        ]
+        for verdict in self._run("hinted", jobs):
+            self.score.add(verdict)
+
+    def _watch(self) -> dict[str, frozenset[str]]:
+        come: dict[str, frozenset[str]] = {}
+        for sighting in self._run("watched", [Watch(each) for each in chunks(list(self._cases.values()), CHUNK)]):
+            come.update(sighting.come)
+        return come
+
+    def _search(self, come: Mapping[str, frozenset[str]], names: Iterable[str]) -> None:
+        waiting = {}
+        for name in names:
+            verdict = self.score.verdicts.get(name)
+            done = {catch.case for catch in verdict.catches} if verdict else set()
+            done |= set(self._hints.cases(name)) if verdict else set()
+            waiting[name] = chunks([case for case in self._relevant(name, come) if case.id not in done], CHUNK)
+            if not waiting[name]:
+                self.score.add(Verdict(name))
+        while waiting := {name: pieces for name, pieces in waiting.items() if pieces and self._wants_more(name)}:
+            jobs = []
+            for name, pieces in waiting.items():
+                verdict = self.score.verdicts.get(name)
+                jobs.append(Trial(name, pieces.pop(0), self._enough, verdict.files if verdict else frozenset()))
+            for verdict in self._run("searched", jobs):
+                self.score.add(verdict)
+
+    def _relevant(self, name: str, come: Mapping[str, frozenset[str]]) -> list[Case]:
+        """Cases that come to the bug's decision: those that name its rules first, then the short ones."""
+        plant = self.score.plants[name]
+        rules = set(plant.rules)
+        found = [case for case in self._cases.values() if not plant.traced or name in come.get(case.id, {name})]
+        return sorted(found, key=lambda case: (rules.isdisjoint(case.scenario.rules), length(case)))
+
+    def _run(self, phase: str, jobs: Sequence[Trial | Watch]) -> Iterator[Any]:
+        """Run pieces of work side by side and yield what each comes to."""
+        work: Any = jobs
+        self._told(phase, 0, len(jobs))
+        with closing(run_cases(work, run_job, jobs=self._jobs, faulted=died)) as found:  # type: ignore[arg-type]
+            for done, (_, result) in enumerate(found, 1):
+                self._told(phase, done, len(jobs))
+                yield result
