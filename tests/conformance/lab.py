@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from copy import copy
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import ldap3
+from ldap3.protocol.rfc4511 import AuthenticationChoice, BindRequest, Simple, Version
 
 if TYPE_CHECKING:
     from conformance.catalogue import Check
@@ -18,6 +20,8 @@ PASSWORD = "Winter-2016!"
 OTHER, THIRD = "Spring-2017?", "Summer-2018#"
 EPOCH = datetime(1601, 1, 1, tzinfo=UTC)
 NEVER = (1 << 63) - 1
+DECADE = timedelta(days=3653)
+"""Times further away than this are no relation to the clock."""
 
 FILETIMES = {
     "pwdlastset", "lastlogon", "lastlogontimestamp", "lockouttime", "badpasswordtime", "accountexpires",
@@ -67,6 +71,16 @@ def quoted(password: str) -> bytes:
     return f'"{password}"'.encode("utf-16-le")
 
 
+def raw_bind(connection: ldap3.Connection, user: str, password: str) -> Mapping[str, Any]:
+    """A simple bind as it is said, without ldap3's opinion of names and passwords."""
+    request = BindRequest()
+    request["version"], request["name"] = Version(3), user
+    request["authentication"] = AuthenticationChoice().setComponentByName("simple", Simple(password.encode()))
+    _, result = connection.get_response(connection.send("bindRequest", request, None))
+    answer: Mapping[str, Any] = result
+    return answer
+
+
 class Lab:
     """One check's place on one server: everything that it makes lies below its own OU, and has names of its own."""
 
@@ -77,6 +91,17 @@ class Lab:
         self._ou: str | None = None
         self._known: dict[tuple[str, bytes], str] = {}
         self._usn = 0
+
+    def crowd(self, make: Callable[[Lab], None]) -> Lab:
+        """A place that all checks share which only look at what ``make`` puts there."""
+        key = f"{make.__module__}.{make.__name__}"
+        if key not in self.server.shared:
+            shared = copy(self)
+            shared.mine = f"shared{len(self.server.shared)}"
+            make(shared)
+            self.server.shared[key] = shared
+        found: Lab = self.server.shared[key]
+        return found
 
     # --- who -----------------------------------------------------------------------------------------------------
 
@@ -99,8 +124,8 @@ class Lab:
 
     def bind(self, user: str, password: str = PASSWORD, how: str = "ldaps") -> Said:
         """What a bind is answered."""
-        connection = self.server.open(user, password, how)
-        answer = said(connection.result)
+        connection = self.server.connection(how)
+        answer = said(raw_bind(connection, user, password))
         connection.unbind()
         return answer
 
@@ -266,6 +291,10 @@ class Lab:
         """From here on USNs are shown as what they are above the highest one now."""
         self._usn = self.usn()
 
+    def tick(self) -> None:
+        """Let a second pass; for checks that run alone."""
+        self.server.tick()
+
     def usn(self) -> int:
         """highestCommittedUSN."""
         return int(self.raw("", "highestCommittedUSN")[0])
@@ -303,10 +332,8 @@ class Lab:
         """A FILETIME as what it is to the clock."""
         if ticks in (0, NEVER, -1, -NEVER - 1):
             return {0: "0", NEVER: "never", -1: "-1"}.get(ticks, "-never")
-        try:
-            return self._since(EPOCH + timedelta(microseconds=ticks // 10))
-        except OverflowError:
-            return str(ticks)
+        moment = EPOCH + timedelta(microseconds=ticks // 10) if abs(ticks) < NEVER // 10 else EPOCH
+        return self._since(moment) if abs(moment - self.now) < DECADE else str(ticks)
 
     def _since(self, moment: datetime) -> str:
         seconds = (moment - self.now).total_seconds()

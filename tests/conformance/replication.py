@@ -33,6 +33,9 @@ RIGHTS = {
 }
 """Control access rights by GUID ([MS-ADTS] 5.1.3.2.1)."""
 
+WIN32_OF_STATUS = {0xC000006D: 1326, 0xC0000022: 5}
+"""NTSTATUS of a bind as the Win32 code that Windows makes of it."""
+
 RID_LAYER = ("unicodePwd", "ntPwdHistory", "lmPwdHistory", "dBCSPwd")
 SECRETS = (*RID_LAYER, "supplementalCredentials")
 SHOWN = (*SECRETS, "pwdLastSet", "instanceType", "isDeleted", "description", "sAMAccountName")
@@ -134,7 +137,7 @@ class SambaReplication:
     def bind(self, user: str, password: str) -> Reader | int:
         answer = self._ask({"do": "bind", "user": user, "password": password})
         if "error" in answer:
-            return int(answer["error"])
+            return WIN32_OF_STATUS.get(answer["error"], int(answer["error"]))
         return lambda ask: self._page(answer["session"], ask)
 
     def _page(self, session: int, ask: Ask) -> Page:

@@ -34,7 +34,10 @@ that wrong ones are counted, which Samba does only where they can lock."""
 
 
 class Server:
-    """A controller of ``contoso.example`` whose clock stands still until it is moved."""
+    """A controller of ``contoso.example`` whose clock stands still until it is moved.
+
+    shared: what checks that only look keep there for each other.
+    """
 
     domain = DOMAIN
     base = BASE_DN
@@ -43,9 +46,10 @@ class Server:
 
     def __init__(self, ldap_port: int, ldaps_port: int, administrator: str, password: str) -> None:
         self._ports = {"plain": ldap_port, "starttls": ldap_port, "ldaps": ldaps_port}
-        self._administrator = (administrator, password)
+        self.administrator = (administrator, password)
         self._admin: ldap3.Connection | None = None
         self._opened: list[ldap3.Connection] = []
+        self.shared: dict[str, Any] = {}
 
     @property
     def now(self) -> datetime:
@@ -63,6 +67,10 @@ class Server:
         self.close()
         self._move(now)
 
+    def tick(self) -> None:
+        """Let a second pass: too short to give up connections for."""
+        self._move(self.now + timedelta(seconds=1))
+
     def endpoint(self, how: str = "ldaps") -> ldap3.Server:
         """Where to connect to; how: ldaps, starttls or plain."""
         tls = ldap3.Tls(validate=ssl.CERT_NONE)
@@ -74,7 +82,7 @@ class Server:
         self._check()
         connection = ldap3.Connection(
             self.endpoint(how), receive_timeout=RECEIVE_SECONDS_MAX, check_names=False, auto_referrals=False,
-            return_empty_attributes=False, **options,
+            auto_range=False, return_empty_attributes=False, **options,
         )  # fmt: skip
         connection.open()
         if how == "starttls":
@@ -92,7 +100,7 @@ class Server:
     def admin(self) -> ldap3.Connection:
         """The administrator's connection."""
         if self._admin is None or self._admin.closed:
-            self._admin = self.open(*self._administrator)
+            self._admin = self.open(*self.administrator)
             if not self._admin.bound:
                 raise RuntimeError(f"{self.name}: the administrator cannot bind: {self._admin.result}")
         return self._admin
@@ -186,7 +194,7 @@ class OurServer(Server):
         self._clock = Clock(START)
         forest = Forest("conformance", self._clock, Randomness(1))
         self._domain = forest.add_domain(DOMAIN, DomainPolicy(min_age=timedelta(0)), controllers=(HOST,))
-        self._port = DirectoryPort(self._domain.controller())
+        self._port = DirectoryPort(self._domain.controller(), require_signing=True)
         self.replication = OurReplication(self._domain, self._clock)
 
     @property

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from conformance.catalogue import Area, Observation
-from conformance.lab import Lab
+from conformance.lab import Lab, said
+from ldap3.operation.add import add_operation
 
 area = Area("classes")
 
@@ -113,8 +114,9 @@ def add_of_class(lab: Lab, kinds: list[str]) -> Observation:
 def add_without_class(lab: Lab) -> Observation:
     """An object needs a class."""
     connection = lab.admin
-    connection.add(lab.dn("o"), None, {"cn": lab.name("o")})
-    return connection.result["result"]
+    request = add_operation(lab.dn("o"), {"cn": [lab.name("o")]}, connection.auto_encode)
+    _, result = connection.get_response(connection.send("addRequest", request, None))
+    return said(result)
 
 
 @area.check
@@ -279,9 +281,14 @@ def built_in_group(lab: Lab, name: str) -> Observation:
 )
 def container(lab: Lab, rdn: str) -> Observation:
     """The containers that every domain has."""
-    return lab.read(
-        f"{rdn},{lab.base}", "objectClass", "isCriticalSystemObject", "objectCategory", "name", "systemFlags"
-    )
+    return lab.read(f"{rdn},{lab.base}", "objectClass", "isCriticalSystemObject", "objectCategory", "name")
+
+
+@area.check
+def system_flags(lab: Lab) -> Observation:
+    """systemFlags of what every domain has."""
+    names = ("CN=Users", "CN=Computers", "CN=Builtin", "CN=System", "CN=LostAndFound", "OU=Domain Controllers")
+    return [lab.read(f"{name},{lab.base}", "systemFlags") for name in names], lab.read(lab.base, "systemFlags")
 
 
 @area.check
@@ -308,7 +315,5 @@ def domain_root(lab: Lab) -> Observation:
         "uASCompat",
         "nTMixedDomain",
         "msDS-Behavior-Version",
-        "systemFlags",
-        "modifiedCount",
         "wellKnownObjects",
     )

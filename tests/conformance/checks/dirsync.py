@@ -52,9 +52,9 @@ def ask(
 
 def start(lab: Lab, **options: Any) -> bytes:
     """The cookie after everything was read."""
-    cookie = ask(lab, attributes=["cn"], **options)
+    cookie = ask(lab, attributes=["sAMAccountName"], **options)
     while cookie.more:
-        cookie = ask(lab, cookie.cookie, attributes=["cn"], **options)
+        cookie = ask(lab, cookie.cookie, attributes=["sAMAccountName"], **options)
     return cookie.cookie
 
 
@@ -91,7 +91,7 @@ def rights(lab: Lab, row: tuple[str, int]) -> Observation:
     lab.server.replication.grant(RIGHTS[held])
     try:
         connector = lab.connect(*lab.server.replication.connector)
-        found = ask(lab, flags=flags, by=connector, attributes=["cn"])
+        found = ask(lab, flags=flags, by=connector, attributes=["sAMAccountName"])
         return found.answer, len(found.entries) > 5, found.cookie != b""
     finally:
         lab.server.replication.grant(RIGHTS["both"])
@@ -101,7 +101,7 @@ def rights(lab: Lab, row: tuple[str, int]) -> Observation:
 def plain_user(lab: Lab, flags: int) -> Observation:
     """A user without any right."""
     dn = lab.user()
-    found = ask(lab, flags=flags, by=lab.connect(dn), attributes=["cn"])
+    found = ask(lab, flags=flags, by=lab.connect(dn), attributes=["sAMAccountName"])
     return found.answer, len(found.entries) > 5
 
 
@@ -127,6 +127,7 @@ def increment(lab: Lab, do: Callable[[Lab, str], Said]) -> Observation:
     dn = lab.user(description="old")
     lab.group()
     cookie = start(lab)
+    lab.tick()
     return do(lab, dn), delta(lab, cookie)
 
 
@@ -148,6 +149,7 @@ def increment_of(lab: Lab, names: list[str]) -> Observation:
     """What comes after a reset and after another change when some attributes are asked for."""
     dn = lab.user(description="old")
     cookie = start(lab)
+    lab.tick()
     answers: list[Observation] = [lab.reset(dn, OTHER), delta(lab, cookie, attributes=names)]
     cookie = start(lab)
     return [*answers, lab.set(dn, description="new"), delta(lab, cookie, attributes=names)]
@@ -224,7 +226,7 @@ def base(lab: Lab, base: str) -> Observation:
 )
 def bad_cookie(lab: Lab, cookie: bytes) -> Observation:
     """Cookies that are none."""
-    found = ask(lab, cookie, attributes=["cn"])
+    found = ask(lab, cookie, attributes=["sAMAccountName"])
     return found.answer, len(found.entries) > 0
 
 
@@ -232,7 +234,7 @@ def bad_cookie(lab: Lab, cookie: bytes) -> Observation:
 def cut_cookie(lab: Lab) -> Observation:
     """A cookie that lost its end, and one that got a longer one."""
     cookie = start(lab)
-    return [ask(lab, each, attributes=["cn"]).answer for each in (cookie[:-1], cookie + b"x")]
+    return [ask(lab, each, attributes=["sAMAccountName"]).answer for each in (cookie[:-1], cookie + b"x")]
 
 
 @area.check
@@ -246,7 +248,7 @@ def cookie_form(lab: Lab) -> Observation:
 def size(lab: Lab, size: int) -> Observation:
     """MaxBytes: whether there is more."""
     lab.user()
-    found = ask(lab, size=size, attributes=["cn"])
+    found = ask(lab, size=size, attributes=["sAMAccountName"])
     return found.answer, bool(found.more), len(found.entries) > 1
 
 
@@ -256,6 +258,7 @@ def flags(lab: Lab, flags: int) -> Observation:
     dn = lab.user(description="old")
     group = lab.group()
     cookie = start(lab)
+    lab.tick()
     lab.must(lab.reset(dn, OTHER))
     lab.must(lab.modify(group, ("member", ADD, [dn])))
     return delta(lab, cookie, flags=flags)
@@ -268,7 +271,7 @@ def level(lab: Lab) -> Observation:
     seen = []
     for scope in ("BASE", "LEVEL"):
         control = dir_sync_control(True, False, False, False, False, 1 << 20, b"")
-        connection.search(lab.base, "(objectClass=*)", scope, attributes=["cn"], controls=[control])
+        connection.search(lab.base, "(objectClass=*)", scope, attributes=["sAMAccountName"], controls=[control])
         seen.append(said(connection.result))
     return seen
 
@@ -279,5 +282,7 @@ def level(lab: Lab) -> Observation:
 def bad_value(lab: Lab, value: bytes) -> Observation:
     """A control whose value is none."""
     connection = lab.admin
-    connection.search(lab.base, "(objectClass=*)", SUBTREE, attributes=["cn"], controls=[(DIRSYNC, True, value)])
+    connection.search(
+        lab.base, "(objectClass=*)", SUBTREE, attributes=["sAMAccountName"], controls=[(DIRSYNC, True, value)]
+    )
     return said(connection.result)

@@ -130,8 +130,6 @@ FILTERS = {
     "oid-attribute": "(2.5.4.3={mine}anna)",
     "oid-unknown": "(1.2.3.4.5=x)",
     "option": "(cn;lang-de={mine}anna)",
-    "empty-and": "(&)",
-    "empty-or": "(|)",
     "and-nested": "(&(&(objectClass=user))(|(cn={mine}anna)(cn={mine}bert)))",
     "double-not": "(!(!(cn={mine}anna)))",
     "triple-not": "(!(!(!(displayName=*))))",
@@ -167,14 +165,14 @@ FILTERS = {
 @area.table(FILTERS)
 def filter(lab: Lab, text: str) -> Observation:
     """What a filter finds among one object of each kind."""
-    people(lab)
+    lab = lab.crowd(people)
     return lab.names(text.format(base=lab.base, ou=lab.ou, mine=lab.mine))
 
 
 @area.check
 def by_guid_octets(lab: Lab) -> Observation:
     """objectGUID compared as escaped octets, and cut short."""
-    people(lab)
+    lab = lab.crowd(people)
     octets = lab.raw(lab.dn("anna"), "objectGUID")[0]
     escaped = "".join(f"\\{each:02x}" for each in octets)
     return [lab.names(f"(objectGUID={value})") for value in (escaped, escaped[:-3], escaped.upper())]
@@ -183,7 +181,7 @@ def by_guid_octets(lab: Lab) -> Observation:
 @area.check
 def by_guid_text(lab: Lab) -> Observation:
     """objectGUID compared as text."""
-    people(lab)
+    lab = lab.crowd(people)
     text = str(UUID(bytes_le=lab.raw(lab.dn("anna"), "objectGUID")[0]))
     return [lab.names(f"(objectGUID={value})") for value in (text, f"{{{text}}}", text.upper())]
 
@@ -191,7 +189,7 @@ def by_guid_text(lab: Lab) -> Observation:
 @area.check
 def by_sid(lab: Lab) -> Observation:
     """objectSid compared as octets and as text."""
-    people(lab)
+    lab = lab.crowd(people)
     octets = lab.raw(lab.dn("anna"), "objectSid")[0]
     numbers = [int.from_bytes(octets[at : at + 4], "little") for at in range(8, len(octets), 4)]
     text = "S-1-5-" + "-".join(map(str, numbers))
@@ -231,7 +229,7 @@ def base_by_well_known(lab: Lab, guid: str) -> Observation:
 @area.check
 def member_by_guid(lab: Lab) -> Observation:
     """A DN-valued attribute compared with a GUID or SID for the DN."""
-    people(lab)
+    lab = lab.crowd(people)
     guid, sid = (lab.raw(lab.dn("anna"), name)[0].hex() for name in ("objectGUID", "objectSid"))
     return [lab.names(f"(member=<{kind}={value}>)") for kind, value in (("GUID", guid), ("SID", sid))]
 

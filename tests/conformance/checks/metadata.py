@@ -75,6 +75,7 @@ def effect(lab: Lab, dn: str, do: Callable[[], Observation]) -> Observation:
     """What a doing changes of an object's versions and USNs."""
     before = versions(lab, dn)
     lab.mark()
+    lab.tick()
     answer = do()
     after = versions(lab, dn)
     risen = {name: after[name] - before.get(name, 0) for name in after if after[name] != before.get(name)}

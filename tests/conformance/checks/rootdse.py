@@ -211,15 +211,13 @@ def attribute_schema(lab: Lab, name: str) -> Observation:
         "cn",
         "schemaIDGUID",
         "systemFlags",
-        "attributeSecurityGUID",
     )
     answer, found = lab.search(f"(lDAPDisplayName={name})", schema, LEVEL, names)
     shown = []
     for each in found:
         values = lab.shown(each)
-        for key in ("schemaIDGUID", "attributeSecurityGUID"):
-            if key in values:
-                values[key] = [octets.hex() for octets in each["raw_attributes"][key]]
+        if "schemaIDGUID" in values:
+            values["schemaIDGUID"] = [octets.hex() for octets in each["raw_attributes"]["schemaIDGUID"]]
         shown.append(values)
     return answer, shown
 
@@ -259,18 +257,30 @@ def class_schema(lab: Lab, name: str) -> Observation:
         "cn",
         "systemOnly",
         "defaultObjectCategory",
-        "defaultHidingValue",
     )
     answer, found = lab.search(f"(&(objectClass=classSchema)(lDAPDisplayName={name}))", schema, LEVEL, names)
     return answer, [lab.shown(each) for each in found]
 
 
 @area.check
+def property_sets(lab: Lab) -> Observation:
+    """Property sets of attributes, and classes whose objects are hidden."""
+    schema = f"CN=Schema,CN=Configuration,{lab.base}"
+    seen = []
+    for text, name in (
+        ("(attributeSecurityGUID=*)", "attributeSecurityGUID"),
+        ("(defaultHidingValue=*)", "defaultHidingValue"),
+    ):
+        _, found = lab.search(text, schema, LEVEL, ["lDAPDisplayName", name])
+        shown = {lab.plain("cn", each["raw_attributes"]["lDAPDisplayName"][0]): lab.shown(each)[name] for each in found}
+        seen.append({key: shown.get(key) for key in (*ATTRIBUTE_NAMES, "user", "contact", "container")})
+    return seen
+
+
+@area.check
 def schema_by_ldap3(lab: Lab) -> Observation:
     """What ldap3 makes of the schema: types and classes that agents use."""
-    server = lab.server.endpoint()
-    server.get_info_wanted = ldap3.ALL
-    connection = lab.admin
+    server, connection = lab.server.endpoint(), lab.admin
     info = ldap3.Server(server.host, port=server.port, use_ssl=True, tls=server.tls, get_info=ldap3.ALL)
     info.get_info_from_server(connection)
     schema = info.schema
