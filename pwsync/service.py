@@ -8,7 +8,9 @@ after the batch under way.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
+from datetime import datetime
 from pathlib import Path
 from queue import SimpleQueue
 from random import Random
@@ -19,11 +21,12 @@ from typing import Any
 from pwsync.agent import SyncAgent
 from pwsync.config_file import Configuration
 from pwsync.diagnosis import Diagnosis
-from pwsync.errors import AgentError, NotSupported, Refused
+from pwsync.errors import AgentError, NotSupported, Refused, RequiresObjectSync
 from pwsync.event_file import SUFFIX, EventFile
 from pwsync.event_log import Event
 from pwsync.operator_port import OperatorPort, OrderFailed
 from pwsync.remote import RemotePorts
+from pwsync.settings import PASSWORD_INTERVAL
 from pwsync.timekeeper import Timekeeper
 from pwsync.windows_log import Record
 
@@ -62,11 +65,12 @@ class Service:
         self._inbox: SimpleQueue[str | _Order] = SimpleQueue()
         self._stopping = self._running = False
         self._alarm = _Alarm(time, lambda: self._inbox.put(_DUE))
-        self._cycles = {"object": "", "password": ""}
+        self._clock = _CycleClock(time)
+        self._cycles: dict[str, datetime | None] = {"object": None, "password": None}
         self._events = EventFile(events_of(configuration.store), computer(configuration))
         self._remote = RemotePorts(
             configuration,
-            clock=time,
+            clock=self._clock,
             random=lambda name: random,
             event_log=self._log,
             run_history=self._note_cycle,
@@ -115,11 +119,27 @@ class Service:
     def _serve(self) -> None:
         while not self._stopping:
             self._time.refresh()
-            self.agent.run_due()
+            due, now = self.agent.next_due(), self._time()
+            if due is not None and due <= now:
+                self._run_cycles(due, now)
             self._alarm.set(self.agent.next_due())
             what = self._inbox.get()
             if isinstance(what, _Order):
                 self._carry_out(what)
+
+    def _run_cycles(self, due: datetime, now: datetime) -> None:
+        """Run what is due. A process is always a little late, and cycles begin on their grid or not at all: they are
+        told the instant that they are for. What was missed altogether, because time leapt, is run once."""
+        self._clock.hold(due + (now - due) // PASSWORD_INTERVAL * PASSWORD_INTERVAL)
+        try:
+            last = self._cycles["object"]
+            missed = self._configuration.settings.object_interval + PASSWORD_INTERVAL
+            if last is not None and now - last >= missed:
+                with suppress(RequiresObjectSync):
+                    self.agent.run_object_cycle("delta")
+            self.agent.run_due()
+        finally:
+            self._clock.release()
 
     def _commit(self, perform: Callable[[], None]) -> None:
         perform()
@@ -135,7 +155,9 @@ class Service:
         self._told(self._events.write(event))
 
     def _note_cycle(self, kind: str) -> None:
-        self._cycles[kind] = self._time().isoformat()
+        self._cycles[kind] = self._clock()
+        if kind == "password":
+            self._clock.release()
 
     # --- orders
 
@@ -163,7 +185,8 @@ class Service:
         self._time.refresh()
         if order == "status":
             due = self.agent.next_due()
-            return {"next": None if due is None else due.isoformat(), "now": self._time().isoformat(), **self._cycles}
+            times = {"next": due, "now": self._time(), **self._cycles}
+            return {name: None if when is None else when.isoformat() for name, when in times.items()}
         if order == "diagnose":
             return as_values(self.agent.diagnose(said.get("anchor")))
         if order == "full-sync" and isinstance(domain, str):
@@ -185,13 +208,30 @@ class Service:
                 what.done.set()
 
 
+class _CycleClock:
+    """The agent's clock: the keeper's, but for the beginning of a cycle, which is held at the instant it was due."""
+
+    def __init__(self, time: Timekeeper) -> None:
+        self._time = time
+        self._held: datetime | None = None
+
+    def __call__(self) -> datetime:
+        return self._held or self._time()
+
+    def hold(self, when: datetime) -> None:
+        self._held = when
+
+    def release(self) -> None:
+        self._held = None
+
+
 class _Alarm:
     """A thread that waits for the time of the next cycle."""
 
     def __init__(self, time: Timekeeper, ring: Callable[[], None]) -> None:
         self._time = time
         self._ring = ring
-        self._due: Any = None
+        self._due: datetime | None = None
         self._set = Flag()
         self._stopping = False
         self._thread = Thread(target=self._run, name="alarm", daemon=True)
@@ -199,7 +239,7 @@ class _Alarm:
     def start(self) -> None:
         self._thread.start()
 
-    def set(self, due: Any) -> None:
+    def set(self, due: datetime | None) -> None:
         """Ring at this time next; None: not at all."""
         self._due = due
         self._set.set()

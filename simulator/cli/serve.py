@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from simulator.active_directory.state import Forest
     from simulator.served import RunningClock, ServedDirectories
 
-LDAP_PORT, LDAPS_PORT = 3890, 6360
+LDAP_PORT, LDAPS_PORT, HTTPS_PORT = 3890, 6360, 8443
 YEARS = range(2000, 2100)
 """In which a served world may stand: its certificates are valid."""
 
@@ -37,7 +37,7 @@ def serve(
                        "the domain contoso.example with invented people."),
     ] = None,
     directory: Annotated[
-        bool, typer.Option("--directory", help="Serve the directory: LDAP with StartTLS, and LDAPS.")
+        bool, typer.Option("--directory", help="Serve the directory alone: LDAP with StartTLS, and LDAPS.")
     ] = False,
     users: Annotated[
         int | None, typer.Option("--users", metavar="N", min=0, max=1_000_000, show_default=False,
@@ -52,6 +52,10 @@ def serve(
         int, typer.Option("--ldaps-port", metavar="N", min=0, max=_PORT_MAX,
                           help="LDAPS port of the first controller; 0: any that is free.")
     ] = LDAPS_PORT,
+    https_port: Annotated[
+        int, typer.Option("--https-port", metavar="N", min=0, max=_PORT_MAX,
+                          help="Port of tenant, replication and control; 0: any that is free.")
+    ] = HTTPS_PORT,
     ca: Annotated[
         Path, typer.Option("--ca", metavar="FILE", help="Write the certificate that clients are to trust here.")
     ] = Path("pwsync-ca.pem"),
@@ -59,38 +63,62 @@ def serve(
         str | None, typer.Option("--at", metavar="TIME", help="What time it is in the served world at first, such as "
                                  "2017-01-13T00:00:00Z; it runs on from there. Default: the real time.")
     ] = None,
+    pace: Annotated[
+        float, typer.Option("--pace", metavar="N", min=0, max=100_000,
+                            help="Seconds that pass in the served world for each real one; 0: time stands still until "
+                            "it is moved. Not for --directory.")
+    ] = 1.0,
+    config: Annotated[
+        Path, typer.Option("--config", metavar="FILE", help="Write the configuration for pwsync agent run here.")
+    ] = Path("pwsync-agent.json"),
+    with_agent: Annotated[
+        bool, typer.Option("--with-agent", help="Run an agent within the world, as the file's sync says.")
+    ] = False,
+    profile: Annotated[
+        str | None, typer.Option("--profile", metavar="P", help="The world of 2017 (default) or current.")
+    ] = None,
     seed: Seed = None,
     require_signing: Annotated[
         bool, typer.Option("--require-signing", help="Refuse simple binds without TLS, as a hardened domain does.")
     ] = False,
 ) -> None:  # fmt: skip
-    """Serve simulated services on real ports, for ldapsearch, ldap3 or a tool of your own.
+    """Serve a simulated world on real ports, for an agent, MSAL, curl, ldapsearch or a tool of your own.
 
-    So far that is the directory: every domain controller answers over LDAP, with StartTLS, and over LDAPS, as one of
-    Active Directory does. It prints where, as whom to bind with which password, and a command to try. Whatever clients
-    change lasts until Ctrl-C.
+    Every domain controller answers over LDAP, with StartTLS, and LDAPS. One HTTPS port has the tenant (sign-in,
+    provisioning, Graph), the directory's replication, and a control endpoint that shows what there is, does what
+    scenarios do, moves the clock, and breaks things. It prints where everything is and commands to try. Whatever
+    happens lasts until Ctrl-C. An agent of one's own: pwsync agent run.
 
-    Passwords are set over TLS only, so clients must trust the certificate written to --ca. Each further controller
-    gets the next port numbers. The standard ones, 389 and 636, mostly need root: ask for them if you want them.
+    Clients that know the tenant's real host names take the HTTPS port as their proxy. They must trust the certificate
+    written to --ca. Each further controller gets the next port numbers. With --directory only the LDAP ports are there.
 
     \b
     Examples:
-      pwsync serve --directory
+      pwsync serve
+      pwsync serve scenarios/incident/43-controllers-apart.yaml --pace 0
       pwsync serve --directory --users 5000 --at 2017-01-13T09:00:00Z
-      pwsync serve --directory scenarios/incident/43-controllers-apart.yaml --ldap-port 389 --ldaps-port 636
     """
-    if not directory:
-        refuse("say what to serve: only the directory can be served so far", "pwsync serve --directory")
     if file is not None and users is not None:
         refuse("--users does not go with a file", "a scenario has its own people; given.population adds invented ones")
     start, seed_value = moment_of(at), seed_of(seed)
     check_authority(ca)
+    people = users if users is not None else 100 if file is None else 0
+    if not directory:
+        from simulator.cli.serve_world import WorldOptions, serve_world
+
+        options = WorldOptions(
+            file, people, host, ldap_port, ldaps_port, https_port, ca, config, start or datetime.now(UTC), pace,
+            seed_value, profile, with_agent, require_signing,
+        )  # fmt: skip
+        raise typer.Exit(serve_world(options))
+    if with_agent or profile is not None or pace != 1.0:
+        refuse("--with-agent, --profile and --pace do not go with --directory", "a directory alone has no agent")
 
     from simulator.active_directory.port import PortUnavailable
     from simulator.served import RunningClock, ServedDirectories
 
     clock = RunningClock(start)
-    forests, invented = _forests(file, 100 if users is None else users, seed_value, clock)
+    forests, invented = _forests(file, people, seed_value, clock)
     served = ServedDirectories(
         forests, host=host, ldap_port=ldap_port, ldaps_port=ldaps_port, require_signing=require_signing
     )

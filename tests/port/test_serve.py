@@ -163,10 +163,10 @@ class TestRefusing:
 
         return call
 
-    def test_nothing_to_serve(self, refused):
-        """Without --directory it says what can be served."""
-        assert "only the directory can be served so far" in refused()
-        assert "pwsync serve --directory" in refused("x.yaml")
+    def test_options_of_a_world(self, refused):
+        """What only a whole world has does not go with --directory."""
+        assert "do not go with --directory" in refused("--directory", "--with-agent")
+        assert "do not go with --directory" in refused("--directory", "--pace", "0")
 
     @pytest.mark.parametrize(
         "at",
