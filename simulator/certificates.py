@@ -60,6 +60,7 @@ class Authority:
     def server_context(self, names: Sequence[str]) -> ssl.SSLContext:
         """What a server with these names speaks TLS with."""
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.num_tickets = 0  # sessions are not resumed, and Samba's client gets stuck behind a ticket of TLS 1.3
         with TemporaryDirectory() as folder:  # ssl takes keys from files only
             path = Path(folder, "server.pem")
             path.write_bytes(self.issue(names))

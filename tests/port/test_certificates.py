@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ssl
+from contextlib import suppress
 
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
@@ -56,6 +57,20 @@ def test_strict_clients_take_it():
             except ssl.SSLWantReadError:
                 continue
     assert client.getpeercert()["subjectAltName"][0] == ("DNS", "dc1.contoso.example")
+
+
+def test_gives_no_tickets():
+    """Nothing follows the handshake by itself: clients that take a session ticket for an answer would wait for ever."""
+    authority = Authority()
+    context = ssl.create_default_context(cadata=authority.pem)
+    ours, theirs = ssl.MemoryBIO(), ssl.MemoryBIO()
+    server = authority.server_context(NAMES).wrap_bio(theirs, ours, server_side=True)
+    client = context.wrap_bio(ours, theirs, server_hostname="localhost")
+    for end in (client, server, client, server):
+        with suppress(ssl.SSLWantReadError):
+            end.do_handshake()
+    assert client.version() == "TLSv1.3"
+    assert ours.pending == 0
 
 
 def test_knows_its_own():
