@@ -118,9 +118,7 @@ def decode(octets: bytes) -> Message:
     """A request out of the octets of one message. Raises Undecodable."""
     _check_elements(octets)
     found = _decoded(octets, _MESSAGE)
-    number = int(found["messageID"])
-    if number == 0:
-        raise Undecodable("0 is no number for a request")
+    number = int(found["messageID"])  # 0, which RFC 4511 keeps from requests, is taken: some tools count from there
     operation = found["protocolOp"]
     kind = operation.getName()
     controls = found["controls"]

@@ -29,6 +29,7 @@ from port.lab import ALICE, PASSWORD, ROOT, Answer, Lab, RawClient, bind, descri
 from port.mutations import Mutator
 
 from simulator.active_directory.conversation import FAULT
+from simulator.active_directory.encoding import DISCONNECTION
 from simulator.active_directory.errors import LdapError
 from simulator.active_directory.messages import Undecodable, decode, decode_filter, frame_size
 
@@ -69,7 +70,7 @@ class Figures:
         """Count answers."""
         self.answers += len(answers)
         for answer in answers:
-            self.notices += answer.number == 0
+            self.notices += _is_notice(answer)
             if answer.code is not None:
                 self.codes[answer.code] = self.codes.get(answer.code, 0) + 1
 
@@ -197,6 +198,11 @@ def _is_framed(octets: bytes) -> bool:
         return False
 
 
+def _is_notice(answer: Answer) -> bool:
+    """Whether this is the notice of disconnection; requests may have its number, 0, too."""
+    return answer.kind == "extendedResp" and answer.number == 0 and str(answer.body["responseName"]) == DISCONNECTION
+
+
 def _agrees_to_tls(answer: Answer) -> bool:
     return answer.kind == "extendedResp" and answer.code == 0
 
@@ -215,7 +221,7 @@ def _judge(octets: bytes, answers: list[Answer]) -> str | None:
     except LdapError:
         pass
     except Undecodable:
-        if [answer.number for answer in answers[-1:]] == [0]:
+        if any(_is_notice(answer) for answer in answers[-1:]):
             return None
         return f"{_shown(octets)} can't be decoded, but the server went on"
     if any(FAULT in answer.text for answer in answers):
