@@ -1,0 +1,185 @@
+"""Random runs: each is drawn from its seed, played, brought to a calm ending, and judged by the invariants alone.
+
+The run of a seed is :func:`run_seed`, which fits :func:`simulator.workers.run_cases`. What a plan's people try may be
+refused, and a drawn fault may never fire; neither is a finding. A finding becomes a scenario file by
+:func:`as_scenario`, with the ending written out, and :mod:`simulator.explore.shrink` makes it short.
+"""
+
+from __future__ import annotations
+
+import traceback
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+
+from simulator.explore import endings
+from simulator.explore.beside import draw_beside
+from simulator.explore.plans import END, draw_plan
+from simulator.explore.ways import Way, ways
+from simulator.explore.writing import Document, case_of
+from simulator.queue import Rank
+from simulator.scenario.base import key_of
+from simulator.scenario.file import Case
+from simulator.scenario.model import Scenario
+from simulator.scenario.result import Failure, RunResult
+from simulator.scenario.runner import Run, RunOptions
+from simulator.scenario.values import format_offset, parse_offset
+from simulator.stopwatch import stopwatch
+from simulator.trace import digest
+
+JUDGED = ("invariant", "agent")
+"""Kinds of failures that a random run is judged by."""
+
+PLAN_PATH = "scenarios/found/plan.yaml"
+"""Where a plan stands, as far as its id goes; there is no such file."""
+
+
+@dataclass(frozen=True)
+class Base:
+    """The scenario that random runs happen beside: its document, its model, and where it stands."""
+
+    document: Document
+    scenario: Scenario
+    path: str
+
+
+@dataclass(frozen=True)
+class Exploration:
+    """What random runs have in common: the scenario that they happen beside (None: worlds of their own), the engine."""
+
+    base: Base | None = None
+    engine: str | None = None
+
+    @property
+    def path(self) -> str:
+        return self.base.path if self.base else PLAN_PATH
+
+    def plan(self, seed: int) -> Document:
+        """The plan of a seed."""
+        if self.base is None:
+            return draw_plan(seed)
+        return draw_beside(self.base.document, self.base.scenario, seed)
+
+
+@dataclass(frozen=True)
+class Played:
+    """What came of a plan. ending: what was done to calm it; calmed, over: when that was, and when all was over."""
+
+    failures: tuple[Failure, ...]
+    fault: str | None
+    trace: tuple[str, ...]
+    seconds: float
+    ending: tuple[Any, ...] = ()
+    calmed: timedelta | None = None
+    over: timedelta | None = None
+
+    def judged(self) -> list[Way]:
+        """The ways in which it failed that count."""
+        return ways([failure for failure in self.failures if failure.kind in JUDGED], self.fault)
+
+
+class CalmRun(Run):
+    """A run whose timeline is followed by a calm ending; whether every fault has fired is not asked."""
+
+    ending: tuple[Any, ...] = ()
+    calmed: timedelta | None = None
+
+    def _judge_faults(self) -> None:
+        world = self.world
+        endings.faults_off(world)
+        moment = world.clock() + endings.BREATH
+        self.calmed = moment - world.start
+        world.queue.push(moment, Rank.ACTION, self._release)  # before the cycles of its instant, as in a file
+        world.run_until(moment)
+        endings.settle(world)
+
+    def _release(self) -> None:
+        self.ending = tuple(endings.release(self.world))
+        endings.take_away(self.world, self.ending, self.sessions)
+
+
+def play(case: Case, engine: str | None = None) -> Played:
+    """Play a plan to its calm ending. What goes wrong in the harness is kept, not raised."""
+    fault: str | None = None
+    run: CalmRun | None = None
+    with stopwatch() as watch:
+        try:
+            run = CalmRun(case, RunOptions(engine=engine))
+            run.run()
+        except (Exception, SystemExit):
+            fault = traceback.format_exc()
+    if run is None:
+        return Played((), fault, (), watch.seconds)
+    trace, over = tuple(run.world.trace.lines), run.world.offset()
+    return Played(tuple(run.failures), fault, trace, watch.seconds, run.ending, run.calmed, over)
+
+
+def seed_case(seed: int) -> Case:
+    """What a worker is told of a run: its seed, in the shape of a case."""
+    told = Scenario(scenario=f"Random run {seed}", why="Drawn at random.", rules=("order.per-user",), seed=seed)
+    return Case(f"explore/{seed}", PLAN_PATH, None, "2017", (), told)
+
+
+class Seeds(Sequence[Case]):
+    """The cases of ``count`` seeds from ``first`` on, made when they are asked for."""
+
+    def __init__(self, first: int, count: int) -> None:
+        self._first, self._count = first, count
+
+    def __len__(self) -> int:
+        return self._count
+
+    def __getitem__(self, index: Any) -> Any:
+        if not 0 <= index < self._count:
+            raise IndexError(index)
+        return seed_case(self._first + index)
+
+
+def run_seed(case: Case, exploration: Exploration) -> RunResult:
+    """Draw and play the plan of a case's seed; only what it is judged by is in the result."""
+    seed = case.scenario.seed
+    plan = case_of(exploration.plan(seed), exploration.path)
+    played = play(plan, exploration.engine)
+    failures = tuple(failure for failure in played.failures if failure.kind in JUDGED)
+    outcome = "held" if not failures else "broke"
+    command = f"pwsync explore {exploration.path if exploration.base else ''} --seed {seed} --runs 1"
+    return RunResult(
+        id=case.id,
+        path=exploration.path,
+        title=plan.scenario.scenario,
+        profile=plan.profile,
+        seed=seed,
+        tags=(),
+        rules=tuple(plan.scenario.rules),
+        outcome="harness-fault" if played.fault is not None else outcome,
+        failures=failures,
+        trace=played.trace,
+        digest=digest(list(played.trace)),
+        seconds=played.seconds,
+        repeat=" ".join(command.split()) + (f" --engine {exploration.engine}" if exploration.engine else ""),
+        harness_fault=played.fault,
+    )
+
+
+# --- from a plan to a scenario ----------------------------------------------------------------------------------
+
+
+def as_scenario(plan: Document, played: Played) -> Document:
+    """The plan as a scenario that can be run by itself: what calmed it stands in its timeline."""
+    steps = list(plan["timeline"])
+    if played.ending and played.calmed is not None:
+        steps.append({"at": format_offset(played.calmed), "do": [_told(action) for action in played.ending]})
+    if played.over is not None and played.over > parse_offset(steps[-1]["at"]):
+        steps.append({"at": format_offset(played.over), "expect": [END]})
+    return {**plan, "timeline": steps}
+
+
+def _told(action: Any) -> Document:
+    """An action made in Python, as a file says it."""
+    arguments = {key_of(name): _text(getattr(action, name)) for name in sorted(action.model_fields_set)}
+    return {action.name: arguments}
+
+
+def _text(value: Any) -> str:
+    return str(value).lower() if isinstance(value, bool) else str(value)

@@ -1,0 +1,164 @@
+"""Shorter scenarios that still fail in the same way: what is not needed for the failure is taken out, piece by piece.
+
+A scenario is shrunk as a document. Candidates come from :mod:`simulator.explore.reductions`; each is written as text,
+read again and run, and taken if it fails in the same way, in no other that was not there before, and is smaller by
+:func:`size`. Lists are thinned out by delta debugging (Zeller and Hildebrandt, 2002): halves first, then ever smaller
+parts. The rounds end when none of them finds anything more, or the number of runs is used up.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from simulator.explore import reductions
+from simulator.explore.ways import Way, ways_of
+from simulator.explore.writing import BadDocument, Document, case_of, text_of
+from simulator.scenario.file import Case
+from simulator.scenario.result import RunResult
+from simulator.scenario.runner import RunOptions, run_case
+from simulator.scenario.values import parse_duration
+
+RUNS_MAX = 3000
+"""Most runs for one scenario."""
+
+Told = Callable[[int, Document], None]
+
+
+class Holds(Exception):
+    """The scenario does not fail, so there is nothing to shrink; the text says so."""
+
+
+@dataclass(frozen=True)
+class Shrunk:
+    """A shrunk scenario: the document, what its run came to, the way in which it fails, and how many runs it took."""
+
+    document: Document
+    result: RunResult
+    way: Way
+    runs: int
+
+
+def first_way(result: RunResult) -> Way:
+    """The way to keep: of the first thing that did not hold. Raises Holds."""
+    found = ways_of(result)
+    if found:
+        return found[0]
+    if result.outcome == "broke":
+        raise Holds("only its golden trace differs, and a shorter scenario has another")
+    raise Holds("it holds")
+
+
+class Shrinker:
+    """Shrinks one document.
+
+    path: where the scenario stands (files beside it are looked for there). engine: the agent under test; a candidate in
+    which pwsync's own agent fails in the same way is then no better example and is not taken, unless the first one was
+    like that. way: what to keep; by default the first failure's. told: is told of each step forward.
+    """
+
+    def __init__(
+        self,
+        document: Document,
+        path: Path | str,
+        *,
+        engine: str | None = None,
+        way: Way | None = None,
+        runs_max: int = RUNS_MAX,
+        told: Told = lambda runs, document: None,
+    ) -> None:
+        self._path = path
+        self.options = RunOptions(engine=engine)
+        self._runs_max = runs_max
+        self._told = told
+        self._seen: dict[str, bool] = {}
+        self.runs = 0
+        self.best = document
+        self.case = case_of(document, path)
+        self.result = self._run(self.case)
+        found = ways_of(self.result)
+        self.way = way or first_way(self.result)
+        if self.way not in found:
+            raise Holds(f"it does not fail in this way: {self.way}")
+        self._allowed = frozenset(found)
+        self._true_agent_holds = engine is not None and self.way not in ways_of(run_case(self.case))
+
+    def shrink(self) -> Shrunk:
+        """Shrink as far as it goes."""
+        before: Any = None
+        while before != size(self.best) and self.runs < self._runs_max:
+            before = size(self.best)
+            for reduce in reductions.ALL:
+                self._reduce(reduce)
+        return Shrunk(self.best, self.result, self.way, self.runs)
+
+    def _reduce(self, reduce: reductions.Reduction) -> None:
+        """Try the candidates of one reduction; after each that is taken it goes on where it was, if it can."""
+        candidates = reduce(self._view())
+        answer: Any = None
+        while self.runs < self._runs_max:
+            try:
+                candidate = candidates.send(answer)
+            except StopIteration:
+                return
+            answer = self._view() if self._take(candidate) else None
+
+    def _view(self) -> reductions.View:
+        failed = [each.at for each in self.result.failures if ways_of(replace(self.result, failures=(each,)))]
+        return reductions.View(self.best, self.case, self.result, self.way, failed)
+
+    def _take(self, candidate: Document) -> bool:
+        candidate = reductions.tidy(candidate)
+        if size(candidate) >= size(self.best):
+            return False
+        text = text_of(candidate)
+        if text in self._seen:
+            return False
+        self._seen[text] = True
+        try:
+            case = case_of(candidate, self._path)
+        except BadDocument:
+            return False
+        result = self._run(case)
+        found = ways_of(result)
+        if self.way not in found or not self._allowed.issuperset(found):
+            return False
+        if self._true_agent_holds and self.way in ways_of(run_case(case)):
+            return False
+        self.best, self.case, self.result = candidate, case, result
+        self._allowed = frozenset(found)
+        self._told(self.runs, candidate)
+        return True
+
+    def _run(self, case: Case) -> RunResult:
+        self.runs += 1
+        return run_case(case, self.options)
+
+
+def size(document: Document) -> tuple[int, int, float]:
+    """How big a document is: the number of its parts, the length of its texts, the sum of its times in seconds."""
+    parts = length = 0
+    seconds = 0.0
+    for value in _walk({key: value for key, value in document.items() if key not in ("scenario", "why")}):
+        parts += 1
+        if isinstance(value, str):
+            length += len(value)
+            seconds += _seconds(value)
+    return parts, length, seconds
+
+
+def _walk(value: Any) -> Iterator[Any]:
+    yield value
+    for each in value.values() if isinstance(value, dict) else value if isinstance(value, list) else ():
+        yield from _walk(each)
+
+
+def _seconds(text: str) -> float:
+    if not text[:1].isdigit() and not text.startswith("+"):
+        return 0.0
+    try:
+        return parse_duration(text.removeprefix("+")).total_seconds()
+    except ValueError:
+        return 0.0
