@@ -28,6 +28,8 @@ class Converges(Invariant):
         self._retry_until: datetime | None = None
         self._objects: list[datetime] = []
         self._passwords: list[datetime] = []
+        self._absent: set[UUID] = set()
+        self._exported: dict[UUID, datetime] = {}
 
     def instant(self) -> Iterable[Violation]:
         now = self.world.clock()
@@ -83,7 +85,17 @@ class Converges(Invariant):
             return False
         if ledger.temporary.get(guid) == ledger.newest(guid):
             return False
-        return self.world.tenant.find_by_anchor(ledger.anchor(guid)) is not None
+        return self._is_exported(guid)
+
+    def _is_exported(self, guid: UUID) -> bool:
+        """Whether the tenant has the object; one that it got (back) only now still has its password cycles to come."""
+        if self.world.tenant.find_by_anchor(self.ledger.anchor(guid)) is None:
+            self._absent.add(guid)
+            return False
+        if guid in self._absent:
+            self._absent.remove(guid)
+            self._exported[guid] = self.world.clock()
+        return True
 
     def _had_time(self, guid: UUID) -> bool:
         ready = max(
@@ -94,5 +106,6 @@ class Converges(Invariant):
         index = bisect_left(self._objects, ready)
         if index == len(self._objects):
             return False
-        first = bisect_left(self._passwords, self._objects[index])
+        since = max(self._objects[index], self._exported.get(guid, ready))
+        first = bisect_left(self._passwords, since)
         return len(self._passwords) - first >= CYCLES
