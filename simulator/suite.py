@@ -204,10 +204,13 @@ def why_none(cases: Sequence[Case], choice: Choice) -> PathError:
     return PathError(message)
 
 
-def not_built(cases: Iterable[Case], names: Collection[str] | None = None) -> tuple[FileError, ...]:
+def not_built(
+    cases: Iterable[Case], names: Collection[str] | None = None, *, timeline: bool = True
+) -> tuple[FileError, ...]:
     """Errors for what the cases use of the format that this version does not run.
 
     ``names`` are the actions and expectations that are not built; by default those that the runner knows not to be.
+    ``timeline``: a case without one is an error too; it has random runs alone, which are a command of their own.
     """
     from simulator.report.text import source_line
     from simulator.scenario.built import NOT_BUILT, directory_problem, missing_in_given
@@ -229,10 +232,10 @@ def not_built(cases: Iterable[Case], names: Collection[str] | None = None) -> tu
             place = Position(case.path, 1, 1)
             message = f"{what} is part of the format, but this version can't run it"
             errors[place] = FileError(message, place, source_line(place))
-        if case.scenario.explore is not None:
+        if case.scenario.explore is not None and not case.scenario.timeline and timeline:
             place = Position(case.path, 1, 1)
-            message = 'this version can\'t run "explore"'
-            errors[place] = FileError(message, place, source_line(place), "leave it out to run the timeline alone")
+            message = "nothing happens in this scenario but random runs"
+            errors[place] = FileError(message, place, source_line(place), f"run them with: pwsync explore {case.path}")
     return tuple(errors.values())
 
 
