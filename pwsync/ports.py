@@ -52,11 +52,17 @@ class StorePort:
     """Where the agent keeps its state.
 
     ``path`` is a file path, or an SQLite URI (``file:...``). ``commit`` is called around every commit of a transaction,
-    so that a commit can be watched, or fail.
+    so that a commit can be watched, or fail. ``name``: what messages call it; by default the path.
     """
 
     path: str
     commit: Callable[[Callable[[], None]], None] = _plain_commit
+    name: str = ""
+
+    @property
+    def called(self) -> str:
+        """What messages call it."""
+        return self.name or self.path
 
 
 def _no_file() -> bytes | None:

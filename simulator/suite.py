@@ -248,8 +248,10 @@ def suite_digest(results: Sequence[RunResult]) -> str:
 
 
 def exit_code(results: Iterable[RunResult]) -> ExitCode:
-    """What a run comes to: a fault of the harness outweighs whatever did not hold."""
+    """What a run comes to: a fault of the harness outweighs a run that can't be repeated, and that one that broke."""
     outcomes = {result.outcome for result in results}
     if "harness-fault" in outcomes:
         return ExitCode.HARNESS_FAULT
+    if "not-deterministic" in outcomes:
+        return ExitCode.NOT_DETERMINISTIC
     return ExitCode.BROKE if "broke" in outcomes else ExitCode.HELD

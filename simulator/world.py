@@ -255,7 +255,7 @@ class World:
             directory=lambda domain, controller: self._directory(settings, domain, controller),
             replication=self._replication,
             tenant=TenantPort(self.session, self.tenant.tenant_id),
-            store=StorePort(self.store.uri, self._commit),
+            store=StorePort(self.store.uri, self._commit, "ADSync"),
             settings=settings,
             random=self.randomness.child,
             event_log=self._log,

@@ -12,6 +12,7 @@ import typer
 from simulator.cli.agent import agent
 from simulator.cli.check import check
 from simulator.cli.console import INTERRUPTED
+from simulator.cli.diff import diff
 from simulator.cli.directory import directory
 from simulator.cli.explore import explore
 from simulator.cli.new import new
@@ -36,7 +37,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
 )  # fmt: skip
 
-for command in (run, check, show, rules, schema, new, serve, sweep, explore, shrink):
+for command in (run, check, show, rules, schema, new, diff, serve, sweep, explore, shrink):
     app.command()(command)
 app.add_typer(directory)
 app.add_typer(agent)

@@ -15,6 +15,7 @@ from simulator.cli.console import INTERRUPTED, Paths, complain, refuse, refuse_a
 from simulator.cli.options import (
     Engine,
     Jobs,
+    Planted,
     Profile,
     Rule,
     Seed,
@@ -23,6 +24,7 @@ from simulator.cli.options import (
     engine_of,
     jobs_of,
     offset_of,
+    planted_of,
     seed_of,
 )
 from simulator.scenario.result import ExitCode, RunResult
@@ -46,6 +48,14 @@ def run(
     every_cycle: Annotated[
         bool, typer.Option("--every-cycle", help="Run idle cycles in full too; the digest must stay the same.")
     ] = False,
+    check_determinism: Annotated[
+        bool,
+        typer.Option(
+            "--check-determinism",
+            help="Run everything a second time, in another process with other hashes, and compare what happened line "
+            "by line; exit code 4 if it is not the same.",
+        ),
+    ] = False,
     junit: Annotated[
         Path | None, typer.Option("--junit", metavar="FILE", help="Write the results as JUnit XML.")
     ] = None,
@@ -65,6 +75,7 @@ def run(
         bool, typer.Option("--update", help="Write the golden traces (NAME.trace beside NAME.yaml) anew.")
     ] = False,
     engine: Engine = None,
+    planted: Planted = None,
 ) -> None:
     """Run scenarios and tell what did not hold.
 
@@ -97,10 +108,18 @@ def run(
     if events is not None:
         _refuse_several(cases)
     options = RunOptions(
-        seed=seed_value, to=until, every_cycle=every_cycle, update=update, engine=factory, keep_events=bool(events)
-    )
+        seed=seed_value, to=until, every_cycle=every_cycle, update=update, engine=factory, keep_events=bool(events),
+        planted=planted_of(planted),
+    )  # fmt: skip
     code = run_and_report(
-        cases, partial(run_case, options=options), jobs=worker_count, trace=trace, junit=junit, json=json, events=events
+        cases,
+        partial(run_case, options=options),
+        jobs=worker_count,
+        again=check_determinism,
+        trace=trace,
+        junit=junit,
+        json=json,
+        events=events,
     )
     raise typer.Exit(code)
 
@@ -110,12 +129,15 @@ def run_and_report(
     run_case: RunFunction,
     *,
     jobs: int = 1,
+    again: bool = False,
     trace: bool = False,
     junit: Path | None = None,
     json: Path | None = None,
     events: Path | None = None,
 ) -> int:
     """Run the cases, print everything that there is to say, write the reports, and return the exit code.
+
+    again: run them a second time in another process, and compare the traces.
 
     After Ctrl-C it tells what was found so far, and leaves reports that were there before as they are.
     """
@@ -128,12 +150,14 @@ def run_and_report(
     interrupted = False
     try:
         with (
-            closing(run_cases(cases, run_case, jobs=jobs, keep_trace=trace)) as stream,
+            closing(run_cases(cases, run_case, jobs=jobs, keep_trace=trace or again)) as stream,
             progress(len(cases)) as display,
         ):
             for index, result in stream:
                 found[index] = result
                 display.finished(result)
+        if again:
+            _run_again(cases, run_case, found, jobs)
     except KeyboardInterrupt:
         interrupted = True
     results = [found[index] for index in sorted(found)]
@@ -146,6 +170,23 @@ def run_and_report(
     if not _write_reports(results, seconds, trace, junit, json, events):
         return ExitCode.BAD_INPUT
     return exit_code(results)
+
+
+def _run_again(cases: Sequence[Case], run_case: RunFunction, found: dict[int, RunResult], jobs: int) -> None:
+    """Run the cases a second time, and put what differs into the results."""
+    from simulator.cli.progress import progress
+    from simulator.determinism import SecondRunDied, compared, run_again
+
+    complain("the same again, in another process")
+    try:
+        with closing(run_again(cases, run_case, jobs=jobs)) as stream, progress(len(cases)) as display:
+            for index, second in stream:
+                if found[index].outcome != "harness-fault":
+                    found[index] = compared(found[index], second)
+                display.finished(found[index])
+    except SecondRunDied as problem:
+        complain(f"error: {problem}")
+        raise typer.Exit(ExitCode.HARNESS_FAULT) from None
 
 
 def _tell(results: Sequence[RunResult], seconds: float, trace: bool) -> None:

@@ -28,6 +28,7 @@ def as_values(results: Sequence[RunResult], *, seconds: float, trace: bool = Fal
             "total": len(results),
             "held": sum(result.outcome == "held" for result in results),
             "broke": sum(result.outcome == "broke" for result in results),
+            "not-deterministic": sum(result.outcome == "not-deterministic" for result in results),
             "harness-fault": sum(result.outcome == "harness-fault" for result in results),
         },
         "seconds": round(seconds, 3),

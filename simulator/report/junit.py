@@ -14,6 +14,9 @@ from xml.etree import ElementTree
 from simulator.report.text import headline, result_text
 from simulator.scenario.result import RunResult
 
+FAILURES = frozenset({"broke", "not-deterministic"})
+"""Outcomes that are the scenario's or the agent's, and no fault of the harness."""
+
 _NOT_XML = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 
@@ -47,7 +50,7 @@ def _folder(result: RunResult) -> str:
 def _counts(results: Sequence[RunResult]) -> dict[str, str]:
     return {
         "tests": str(len(results)),
-        "failures": str(sum(result.outcome == "broke" for result in results)),
+        "failures": str(sum(result.outcome in FAILURES for result in results)),
         "errors": str(sum(result.outcome == "harness-fault" for result in results)),
     }
 
@@ -68,8 +71,8 @@ def _testcase(suite: str, result: RunResult) -> ElementTree.Element:
     for name, value in _properties(result):
         ElementTree.SubElement(properties, "property", {"name": name, "value": clean(value)})
     if result.outcome != "held":
-        kind, what = ("failure", "broke") if result.outcome == "broke" else ("error", "harness-fault")
-        element = ElementTree.SubElement(case, kind, {"type": what, "message": clean(headline(result))})
+        kind = "failure" if result.outcome in FAILURES else "error"
+        element = ElementTree.SubElement(case, kind, {"type": result.outcome, "message": clean(headline(result))})
         element.text = clean(result_text(result))
     return case
 

@@ -56,7 +56,8 @@ def headline(result: RunResult) -> str:
         return f"FAULT  {result.id}  {last[-1] if last else 'no reason was given'}"
     first, *others = result.failures or (Failure("expectation", "broke", ""),)
     more = f"  (and {len(others)} more)" if others else ""
-    return f"BROKE  {result.id}  " + " ".join(filter(None, (first.at, first.title))) + more
+    word = "DIFFERS" if result.outcome == "not-deterministic" else "BROKE "
+    return f"{word} {result.id}  " + " ".join(filter(None, (first.at, first.title))) + more
 
 
 def failure_text(result: RunResult, failure: Failure) -> str:
@@ -105,6 +106,7 @@ def counts_text(results: Iterable[RunResult], seconds: float) -> str:
     tally = Counter(result.outcome for result in results)
     parts = [f"{tally['held']} held"]
     parts += [f"{tally['broke']} broke"] * bool(tally["broke"])
+    parts += [f"{tally['not-deterministic']} not deterministic"] * bool(tally["not-deterministic"])
     parts += [f"{tally['harness-fault']} at fault"] * bool(tally["harness-fault"])
     total = sum(tally.values())
     return f"{total} scenario{'s' * (total != 1)}: {', '.join(parts)}, in {seconds:.2f} s"

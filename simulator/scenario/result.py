@@ -33,7 +33,7 @@ class Failure:
     """One thing that did not hold.
 
     kind: ``expectation``, ``action`` (refused, and not expected to be), ``invariant``, ``fault`` (never fired),
-        ``golden``, or ``agent`` (an agent under test raised an exception).
+        ``golden``, ``agent`` (an agent under test raised an exception), or ``determinism`` (a second run differed).
     title: one line, what did not hold; names the expectation, invariant or action.
     at: the offset as in the file, such as ``+2m``.
     expected, got: short texts; ``got`` names what was seen instead.
@@ -56,7 +56,7 @@ class RunResult:
     """The result of one case (a scenario file, one row of its examples, one profile).
 
     id: the scenario's id, with ``::row`` and ``[profile]`` where there are several.
-    outcome: ``held``, ``broke`` or ``harness-fault``.
+    outcome: ``held``, ``broke``, ``harness-fault``, or ``not-deterministic`` if a second run was asked for and differed.
     trace: every line of the run's trace; ``digest`` is the SHA-256 (hex) of them all, each with a line feed.
     seconds: wall time, never part of trace or digest.
     harness_fault: the traceback where the harness itself failed.

@@ -1,0 +1,129 @@
+"""``pwsync diff``: where two runs, or two traces, part."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from simulator.cli.console import read_suite, refuse, refuse_all, say
+from simulator.cli.options import Profile, Seed, engine_of, offset_of, seed_of
+from simulator.scenario.result import ExitCode
+
+if TYPE_CHECKING:
+    from simulator.scenario.file import Case
+
+CONTEXT = 6
+"""Lines before the parting, and after it in each of the two, that are shown unless told otherwise."""
+
+A = Annotated[
+    str, typer.Argument(metavar="A", help="A trace (NAME.trace, or what run --trace printed), or a scenario to run.")
+]
+B = Annotated[str, typer.Argument(metavar="B", help="The other one.")]
+
+
+def diff(
+    a: A,
+    b: B,
+    profile_a: Annotated[str | None, typer.Option("--profile-a", metavar="P", help="The profile of A alone.")] = None,
+    profile_b: Annotated[str | None, typer.Option("--profile-b", metavar="P", help="The profile of B alone.")] = None,
+    engine_a: Annotated[
+        str | None, typer.Option("--engine-a", metavar="MODULE:FACTORY", help="Another agent for A.")
+    ] = None,
+    engine_b: Annotated[
+        str | None, typer.Option("--engine-b", metavar="MODULE:FACTORY", help="Another agent for B.")
+    ] = None,
+    profile: Profile = None,
+    seed: Seed = None,
+    to: Annotated[str | None, typer.Option("--to", metavar="OFFSET", help="Run scenarios to this offset only.")] = None,
+    context: Annotated[
+        int, typer.Option("--context", min=0, max=1_000_000, metavar="N", help="Lines to show on each side.")
+    ] = CONTEXT,
+    everything: Annotated[
+        bool, typer.Option("--all", help="Show every difference, not only where the two part.")
+    ] = False,
+) -> None:
+    """Show the first place where two runs or two traces part, in context.
+
+    A and B are traces, or scenarios that are run for it: one file, one row of it as FILE::row. Exit code 0: they are
+    the same; 1: they part; 2: something can't be read.
+
+    \b
+    Examples:
+      pwsync diff before.trace after.trace
+      pwsync diff scenarios/order/oldest-change-goes-first.2017.trace scenarios/order/oldest-change-goes-first.yaml
+      pwsync diff FILE FILE --profile-a 2017 --profile-b current
+      pwsync diff FILE FILE --engine-b my_agent:factory
+    """
+    first = _lines(a, profile_a or profile, seed, to, engine_a)
+    second = _lines(b, profile_b or profile, seed, to, engine_b)
+    from simulator.report.parting import all_differences, parting_text
+
+    text = (all_differences if everything else parting_text)(first, second, (a, b), context)
+    if text:
+        say(text)
+        raise typer.Exit(ExitCode.BROKE)
+    say(f"the same, {len(first)} line{'s' * (len(first) != 1)}")
+
+
+def _lines(argument: str, profile: str | None, seed: str | None, to: str | None, engine: str | None) -> list[str]:
+    """The trace that an argument names, or that its run leaves."""
+    from simulator.suite import SUFFIX, split_row
+
+    path, row = split_row(argument)
+    if row is None and path.suffix != SUFFIX:
+        if engine is not None:
+            refuse(f'"{argument}" is a trace and has no agent', f"an agent runs a scenario (*{SUFFIX})")
+        return _read(path)
+    case = _case(argument, profile)
+    from simulator.scenario.runner import RunOptions, run_case
+    from simulator.suite import not_built
+    from simulator.workers import guarded
+
+    refuse_all(not_built([case]))
+    options = RunOptions(seed=seed_of(seed), to=offset_of(to), engine=engine_of(engine))
+    result = guarded(lambda each: run_case(each, options), case)
+    if result.harness_fault is not None:
+        from simulator.report.text import fault_text
+
+        refuse_with_fault(fault_text(replace(result, id=argument)))
+    return list(result.trace)
+
+
+def refuse_with_fault(text: str) -> None:
+    """Leave because the harness failed."""
+    from simulator.cli.console import complain
+
+    complain(text)
+    raise typer.Exit(ExitCode.HARNESS_FAULT)
+
+
+def _read(path: Path) -> list[str]:
+    from simulator.report.parting import trace_lines
+
+    try:
+        text = path.read_text(encoding="utf-8")
+    except UnicodeDecodeError as error:
+        refuse(f'"{path}" is no trace: it is not UTF-8 at byte {error.start}')
+    except OSError as error:
+        refuse(f'can\'t read "{path}": {error.strerror}', "name a trace, or a scenario file to run")
+    try:
+        return trace_lines(text)
+    except ValueError as problem:
+        refuse(f'"{path}" is no trace: {problem}', "a line of a trace begins with its offset: +2m  people  ...")
+
+
+def _case(argument: str, profile: str | None) -> Case:
+    suite = read_suite([argument])
+    cases = [case for case in suite.cases if profile is None or case.profile == profile]
+    if len(cases) != 1:
+        some = ", ".join(case.id for case in (cases or suite.cases)[:4])
+        refuse(
+            f"{argument} has {len(cases) or 'no'} run{'s' * (len(cases) != 1)} to take"
+            + (f" of profile {profile}" if profile else "")
+            + f": {some}",
+            "choose a row with FILE::row, and a profile with --profile, --profile-a or --profile-b",
+        )
+    return cases[0]
