@@ -66,7 +66,7 @@ class SyncAgent:
         self._state.set(_OBJECT_SYNC, "on" if objects else "off")
         for connector in self._ports.settings.connectors:
             self._switch(self._state.domain(connector.domain), on=passwords)
-        self._store.commit()
+        self._keep()
 
     @property
     def installed(self) -> bool:
@@ -80,13 +80,13 @@ class SyncAgent:
         for state in self._domains(domain):
             self._switch(state, on=True)
         self._password_grid.skip_to(self._ports.clock())
-        self._store.commit()
+        self._keep()
 
     def disable_password_sync(self, domain: str | None = None) -> None:
         """Switch it off for a domain or all: nothing is read or sent. What the tenant holds stays there."""
         for state in self._domains(domain):
             self._switch(state, on=False)
-        self._store.commit()
+        self._keep()
 
     def full_password_sync(self, domain: str) -> None:
         """The next cycle reads the whole domain and sends every password in scope again."""
@@ -95,7 +95,7 @@ class SyncAgent:
             raise Refused(f"Password synchronization is switched off for {domain}.")
         state.full = "ordered"
         self._state.touch_domain(state)
-        self._store.commit()
+        self._keep()
 
     def configure(self, **changes: Any) -> None:
         """Change settings.
@@ -277,6 +277,14 @@ class SyncAgent:
         if name is not None and name not in names:
             raise Refused(f"There is no connector for {name}; known are {', '.join(names)}.")
         return [self._state.domain(each) for each in ([name] if name is not None else names)]
+
+    def _keep(self) -> None:
+        """Store what an operator has ordered. Raises NotSupported where that can't be done; then nothing is changed."""
+        try:
+            self._store.commit()
+        except StoreError as error:
+            self._store.forget()
+            raise NotSupported(str(error)) from error
 
     def _switch(self, domain: DomainState, *, on: bool) -> None:
         if domain.password_sync == on:

@@ -117,7 +117,7 @@ def _explorations(file: str | None, profile: str | None, engine: str | None) -> 
     cases = chosen_cases([file], None, None, profile)
     if not split_row(file)[0].is_file():
         refuse(f'"{file}" is a folder', "explore takes one scenario: FILE or FILE::row")
-    refuse_all(not_built(cases))
+    refuse_all(not_built(cases, timeline=False))
     found = []
     for case in cases:
         text = Path(case.path).read_text(encoding="utf-8-sig")
@@ -156,8 +156,8 @@ class Search:
         if self._interrupted:
             return
         self._seed = seed
-        if self._output.is_dir() is False and exploration.base is None:
-            say(f"random runs from seed {seed}")
+        beside = f" beside {exploration.base.path}" if exploration.base else ""
+        complain(f"random runs{beside}, from seed {seed}")
         broken: list[RunResult] = []
         began = self._now()
         try:

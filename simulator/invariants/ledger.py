@@ -17,7 +17,7 @@ from pwsync.replication.client import source_anchor
 from simulator.active_directory.replica import Stamp
 from simulator.active_directory.state import Account, Controller, Domain, PasswordSet
 from simulator.invariants.eligibility import SYSTEM_OBJECT, why_not
-from simulator.network import CRASHED, OK, REDIRECTED, Attempt
+from simulator.network import CRASHED, FAILED, OK, REDIRECTED, Attempt
 from simulator.world import World
 
 Vector = dict[bytes, int]
@@ -173,6 +173,8 @@ class Ledger:
                 self._why[attempt.sequence, item.source_anchor] = (
                     "it was never imported" if facts is None else facts.why
                 )
+        if attempt.on == "store.commit" and attempt.outcome == FAILED:
+            self._reading.clear()  # a read that could not be noted may be forgotten: it counts when it is made again
         if attempt.domain is None:
             return
         domain = self.world.domain(attempt.domain)
@@ -288,6 +290,8 @@ class Ledger:
                 for sent in self._tentative:
                     self.known[sent.guid] = sent
                 self._tentative.clear()
+            elif attempt.on == "store.commit" and attempt.outcome == FAILED:
+                self._tentative.clear()  # an agent that could not store it may begin again from what it has stored
         self._attempts_seen = len(attempts)
 
     def _cycle_of(self, attempt: Attempt) -> int:
