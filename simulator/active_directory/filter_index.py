@@ -71,7 +71,8 @@ def _members(group: Entry | None, replica: Replica) -> list[Entry]:
 
 def _by_name(name: str, replica: Replica) -> list[Entry]:
     """The account of that name, and tombstones, which keep their names outside of the index."""
-    gone = (replica.deleted_objects.children or {}).values()
+    grave = replica.deleted_objects  # the configuration and the schema have none
+    gone = (grave.children or {}).values() if grave is not None else ()
     dead = [entry for entry in gone if entry.text("samaccountname").casefold() == name]
     return _one(replica.by_name.get(name)) + dead
 

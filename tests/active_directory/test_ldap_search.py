@@ -331,3 +331,13 @@ def test_very_deep_tree(lab):
     assert entry.dn.startswith("OU=L1499,OU=L1498,")
     found = controller.replica.walk(controller.replica.root)
     assert [each.rdn for each in found if each.rdn.startswith("L")][-2:] == ["L1498", "L1499"]
+
+
+@pytest.mark.parametrize("name", ["sAMAccountName", "userPrincipalName", "objectGUID", "objectSid", "uSNChanged"])
+@pytest.mark.parametrize("base", ["CN=Configuration", "CN=Schema,CN=Configuration"])
+def test_indexed_conditions_elsewhere(lab, base, name):
+    """What is looked up by an index in a domain finds nothing in configuration and schema, and breaks nothing."""
+    admin = lab.administrator()
+    admin.search(f"{base},{ROOT}", f"({name}=alice)", SUBTREE, attributes=["1.1"])
+    assert admin.result["result"] == 0
+    assert entries_of(admin) == []
