@@ -13,15 +13,18 @@ from collections.abc import Iterable, Iterator
 from datetime import datetime
 from typing import Any
 
+from pwsync import store_file
 from pwsync.errors import StoreError
 from pwsync.object_log import TABLE as _OBJECT_LOG
 from pwsync.object_log import Attempt, ObjectLog
 from pwsync.ports import StorePort
 from pwsync.stamp import Stamp
 from pwsync.state import DomainState, ObjectState, PasswordState, State, Touched
+from pwsync.store_file import WAY_OUT, StoreLock, remedy
 
 SCHEMA_VERSION = 3
-_WAY_OUT = "Move the file away and start again: the agent then synchronizes everything anew."
+_IS_BROKEN = frozenset((sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_ERROR, 0))
+"""Codes of SQLite's that mean a damaged file, and of an exception that is none of SQLite's."""
 
 _EIGHTEEN_VALUES = "(?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)"
 _ROWS_AT_ONCE = 100
@@ -65,6 +68,8 @@ class Store:
         self._port = port
         self._committing = False
         self._rows: dict[str, int] = {}
+        self._file = store_file.file_behind(port.path)
+        self._lock = None if self._file is None else StoreLock(self._file, port.called)
         try:
             self._connection = sqlite3.connect(
                 port.path,
@@ -73,15 +78,17 @@ class Store:
                 check_same_thread=False,  # only closing may come from another thread: that of the garbage collector
             )
         except sqlite3.Error as error:
-            raise StoreError(f"The database {port.path} can't be opened: {error}. {_WAY_OUT}") from error
-        self._closer = weakref.finalize(self, self._connection.close)  # a process that dies does not say goodbye
+            self._release()
+            raise StoreError(f"The database {port.called} can't be opened: {error}. {remedy(error)}") from error
+        # A process that dies does not say goodbye.
+        self._closer = weakref.finalize(self, _close, self._connection, self._lock)
         try:
             self._prepare()
             self.state = self._load()
             self._object_log = ObjectLog(self._connection)
         except (sqlite3.Error, ValueError, TypeError) as error:
             self.close()
-            raise StoreError(f"The database {port.path} is damaged: {error}. {_WAY_OUT}") from error
+            raise self._unusable(error) from error
         except StoreError:
             self.close()
             raise
@@ -89,6 +96,16 @@ class Store:
     def close(self) -> None:
         """Release the database; what was not committed is lost."""
         self._closer()
+
+    def _release(self) -> None:
+        if self._lock is not None:
+            self._lock.release()
+
+    def _unusable(self, error: Exception) -> StoreError:
+        """What an error of reading means: damage, or that the file can't be had as it should."""
+        broken = getattr(error, "sqlite_errorcode", 0) & 0xFF in _IS_BROKEN
+        what = "is damaged" if broken else "can't be used"
+        return StoreError(f"The database {self._port.called} {what}: {error}. {remedy(error)}")
 
     def commit(self) -> None:
         """Write all that was touched, in one transaction; nothing happens if nothing was.
@@ -108,7 +125,9 @@ class Store:
             for anchor in written.objects:
                 state.attributes.pop(anchor, None)
         except (sqlite3.Error, OSError) as error:
-            raise StoreError(f"The database {self._port.path} could not be written: {error}") from error
+            told = f"The database {self._port.called} could not be written: {error}"
+            hint = remedy(error, "")
+            raise StoreError(f"{told}. {hint}" if hint else told) from error
         finally:
             self._committing = False
             if not committed:
@@ -118,7 +137,7 @@ class Store:
 
     def forget(self) -> None:
         """Go back to what was committed last, for the domains and passwords that were touched since."""
-        state, touched, rows = self.state, self.state.touched, self._connection.execute
+        state, touched, rows = self.state, self.state.touched, self._read
         for name in touched.domains:
             for row in rows(f"{_DOMAINS} WHERE name = ?", (name,)):
                 state.domains[name].take(_domain(row))
@@ -136,30 +155,45 @@ class Store:
         """An object's attributes as of the last object cycle (names in lower case); empty if it is not known."""
         text = self.state.attributes.get(anchor)
         if text is None:
-            row = self._connection.execute("SELECT attributes FROM objects WHERE anchor = ?", (anchor,)).fetchone()
-            if row is None:
+            found = self._read("SELECT attributes FROM objects WHERE anchor = ?", (anchor,))
+            if not found:
                 return {}
-            text = row[0]
-        found: dict[str, list[str]] = json.loads(text)
-        return found
+            text = found[0][0]
+        try:
+            attributes: dict[str, list[str]] = json.loads(text)
+        except ValueError as error:
+            raise self._unusable(error) from error
+        return attributes
 
     def attempts(self, anchor: str, now: datetime) -> list[Attempt]:
         """A user's attempts of the last seven days, oldest first, those not committed yet included."""
         waiting = [attempt for attempt in self.state.touched.attempts if attempt.anchor == anchor]
-        return self._object_log.read(anchor, now) + waiting
+        try:
+            return self._object_log.read(anchor, now) + waiting
+        except sqlite3.Error as error:
+            raise self._unusable(error) from error
+
+    def _read(self, statement: str, values: tuple[Any, ...]) -> list[Any]:
+        """Rows of a database that was whole when it was opened. Raises StoreError."""
+        try:
+            return self._connection.execute(statement, values).fetchall()
+        except sqlite3.Error as error:
+            raise self._unusable(error) from error
 
     def _prepare(self) -> None:
         connection = self._connection
         (version,) = connection.execute("PRAGMA user_version").fetchone()
+        if version and self._file is not None:
+            store_file.check(connection)
         if version > SCHEMA_VERSION:
             raise StoreError(
-                f"The database {self._port.path} was written by a newer agent (schema {version}, known here: "
-                f"{SCHEMA_VERSION}). Use that agent's version or a later one. {_WAY_OUT}"
+                f"The database {self._port.called} was written by a newer agent (schema {version}, known here: "
+                f"{SCHEMA_VERSION}). Use that agent's version or a later one. {WAY_OUT}"
             )
         if version == 0:
             if connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]:
-                raise StoreError(f"The database {self._port.path} is not the agent's. Choose another path.")
-            if ":memory:" not in self._port.path and "mode=memory" not in self._port.path:
+                raise StoreError(f"The database {self._port.called} is not the agent's. Choose another path.")
+            if self._file is not None:
                 connection.execute("PRAGMA journal_mode = WAL")
             connection.executescript(f"BEGIN; {_SCHEMA} {_OBJECT_LOG} PRAGMA user_version = {SCHEMA_VERSION}; COMMIT;")
         elif version < SCHEMA_VERSION:
@@ -255,6 +289,12 @@ class Store:
                 "WHERE anchor = ?",
                 old,
             )
+
+
+def _close(connection: sqlite3.Connection, lock: StoreLock | None) -> None:
+    connection.close()
+    if lock is not None:
+        lock.release()
 
 
 def _domain(row: tuple[Any, ...]) -> DomainState:

@@ -199,7 +199,7 @@ class TestAgent:
     def test_nothing_to_open(self, lab: Any) -> None:
         """Where no password has changed nothing fails: the key is made when it is needed."""
         lab.domain.add("alice")
-        lab.settled()
+        lab.settled().close()
         server = Server(file_at_boot=False)
         server.fips = True
         agent = self.on(lab, server)
