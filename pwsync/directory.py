@@ -161,8 +161,8 @@ def _entries(found: Iterable[Mapping[str, Any]]) -> Iterable[Entry]:
             continue
         attributes: dict[str, list[str]] = {}
         guid = b""
-        for name, values in item["raw_attributes"].items():
-            folded = name.lower()
+        for name, found_values in item["raw_attributes"].items():
+            folded, values = name.lower(), found_values or ()  # ldap3 has None for no values, if it read a socket
             if folded == "objectguid":
                 guid = bytes(values[0]) if values else b""
             elif folded in _BINARY:

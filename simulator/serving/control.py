@@ -29,8 +29,8 @@ from simulator.scenario import actions
 from simulator.scenario.building import build, plain
 from simulator.scenario.errors import suggest
 from simulator.scenario.model import ACTIONS, Fault
+from simulator.scenario.nodes import DEPTH_MAX, Node, Problem, Scalar, Sequence, compose
 from simulator.scenario.nodes import Mapping as MappingNode
-from simulator.scenario.nodes import Node, Problem, Scalar, Sequence, compose
 from simulator.scenario.sessions import Sessions
 from simulator.scenario.values import parse_duration
 from simulator.serving.time import PACE_MAX, WorldTime
@@ -42,6 +42,8 @@ WAIT_SECONDS_MAX = 60.0
 USERS_AT_ONCE = 1000
 LINES = 50
 BODY_MAX = 1 << 20
+QUOTED = frozenset(("password", "old"))
+"""Arguments that stand in quotes in a file."""
 UNNATURAL = {
     "directory.bind": "LDAP is served as it is; take ad.set-controller or network.set-link",
     "directory.search": "LDAP is served as it is; take ad.set-controller or network.set-link",
@@ -239,13 +241,15 @@ class Control:
     def _read_actions(self, node: Node) -> Iterator[Any]:
         problems: list[Problem] = []
         for each in node.items if isinstance(node, Sequence) else [node]:
+            if isinstance(each, Scalar) and each.text:
+                each = MappingNode(1, 1, 1, [(each, Scalar(1, 1, 1, ""))])  # noqa: PLW2901 - as in a file
             if not isinstance(each, MappingNode) or len(each.entries) != 1:
                 raise _bad("expected one action", 'such as {"ad.unlock": {"user": "alice"}}')
             ((key, value),) = each.entries
             model = ACTIONS.get(key.text)
             if model is None:
                 raise _bad(f'unknown action "{key.text}"', suggest(key.text, ACTIONS))
-            nothing = isinstance(value, Scalar) and (not value.text or value.text == "null") and not value.quoted
+            nothing = isinstance(value, Scalar) and not value.text and not value.quoted
             part = build(model, {} if nothing else plain(value), value, problems, {"start": self._world.start}, key=key)
             if part is None:
                 raise BadRequest(*problems)
@@ -308,15 +312,31 @@ def _read_nodes(call: Call) -> Node:
     """The body as the nodes that a scenario file is read from: JSON, or YAML as it stands in one."""
     text = _text(call)
     try:
-        text = json.dumps(json.loads(text), ensure_ascii=False)  # YAML knows no escaped surrogates
+        found = json.loads(text)
     except RecursionError as error:
         raise _bad("nested too deeply") from error
     except ValueError:
-        pass  # then it is YAML, or nothing
-    node, problems = compose(text)
-    if problems or node is None:
-        raise BadRequest(*problems)
-    return node
+        node, problems = compose(text)
+        if problems or node is None:
+            raise BadRequest(*problems) from None
+        return node
+    return _node(found)
+
+
+def _node(value: Any, key: str = "", depth: int = 0) -> Node:
+    """A value of JSON as a node. Texts there are always in quotes, which in a file only passwords have to be."""
+    if depth > DEPTH_MAX:
+        raise _bad("nested too deeply")
+    if isinstance(value, dict):
+        entries = [(Scalar(1, 1, 1, name), _node(each, name, depth + 1)) for name, each in value.items()]
+        return MappingNode(1, 1, 1, entries)
+    if isinstance(value, list):
+        return Sequence(1, 1, 1, [_node(each, key, depth + 1) for each in value])
+    if not isinstance(value, str):
+        return Scalar(1, 1, 1, "" if value is None else json.dumps(value))
+    if any("\ud800" <= character <= "\udfff" for character in value):
+        raise _bad("a text with half a surrogate pair")
+    return Scalar(1, 1, 1, value, '"' if key in QUOTED else "")
 
 
 def _number(text: str, most: float) -> float:
