@@ -177,6 +177,7 @@ class Samba:
                 _end(process)
         finally:
             shutil.rmtree(self.place, ignore_errors=True)
+            forget_clocks()
 
     def _provision(self) -> None:
         done = subprocess.run(
@@ -236,8 +237,14 @@ def _end(process: subprocess.Popen[bytes]) -> None:
             continue
         break
     _signal_group(process, signal.SIGKILL)
-    for leftover in ("faketime_shm", "sem.faketime_sem"):  # libfaketime's own, which a signal leaves behind
-        Path(f"/dev/shm/{leftover}_{process.pid}").unlink(missing_ok=True)
+
+
+def forget_clocks() -> None:
+    """Remove what libfaketime leaves behind in memory for processes that were ended by a signal."""
+    for path in Path("/dev/shm").glob("*faketime_s*_*"):  # its place
+        pid = path.name.rpartition("_")[2]
+        if pid.isdigit() and not Path("/proc", pid).exists():
+            path.unlink(missing_ok=True)
 
 
 def _signal_group(process: subprocess.Popen[bytes], how: signal.Signals) -> None:

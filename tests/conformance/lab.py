@@ -90,7 +90,7 @@ class Lab:
         self.mine = f"k{check.number:03}"
         self._ou: str | None = None
         self._known: dict[tuple[str, bytes], str] = {}
-        self._usn = 0
+        self.marked = 0
 
     def crowd(self, make: Callable[[Lab], None]) -> Lab:
         """A place that all checks share which only look at what ``make`` puts there."""
@@ -289,7 +289,11 @@ class Lab:
 
     def mark(self) -> None:
         """From here on USNs are shown as what they are above the highest one now."""
-        self._usn = self.usn()
+        self.marked = self.usn()
+
+    def risen(self) -> int:
+        """How far the highest USN has risen since the mark."""
+        return self.usn() - self.marked
 
     def tick(self) -> None:
         """Let a second pass; for checks that run alone."""
@@ -318,7 +322,7 @@ class Lab:
             moment = datetime.strptime(text, "%Y%m%d%H%M%S.0Z").replace(tzinfo=UTC)
             return self._since(moment)
         if key in USNS:
-            return f"mark{int(text) - self._usn:+}"
+            return f"mark{int(text) - self.marked:+}"
         return self._without_guids(text)
 
     def sid(self, octets: bytes) -> str:

@@ -73,7 +73,8 @@ class Server:
 
     def endpoint(self, how: str = "ldaps") -> ldap3.Server:
         """Where to connect to; how: ldaps, starttls or plain."""
-        tls = ldap3.Tls(validate=ssl.CERT_NONE)
+        # With a version named, the authorities of this machine are not read anew for each connection.
+        tls = ldap3.Tls(validate=ssl.CERT_NONE, version=ssl.PROTOCOL_TLS_CLIENT)
         port, secure = self._ports[how], how == "ldaps"
         return ldap3.Server("127.0.0.1", port=port, use_ssl=secure, tls=tls, get_info=ldap3.NONE, connect_timeout=10)
 

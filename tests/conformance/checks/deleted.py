@@ -62,7 +62,7 @@ def effect(lab: Lab) -> Observation:
     left = gone(lab, dn)
     after = versions(lab, left, DELETED)
     risen = {name: after[name] - before.get(name, 0) for name in sorted(after) if after[name] != before.get(name)}
-    return risen, lab.usn() - lab._usn, "unicodePwd" in after
+    return risen, lab.risen(), "unicodePwd" in after
 
 
 @area.table({"none": None, "deleted": SHOW_DELETED, "recycled": SHOW_RECYCLED})

@@ -68,7 +68,7 @@ def versions(lab: Lab, dn: str, controls: object = None) -> dict[str, int]:
 
 def stamps(lab: Lab, dn: str) -> dict[str, Observation]:
     """How USN and times of an object stand to the mark."""
-    return {**lab.read(dn, "uSNChanged", "uSNCreated", "whenChanged", "whenCreated"), "highest": lab.usn() - lab._usn}
+    return {**lab.read(dn, "uSNChanged", "uSNCreated", "whenChanged", "whenCreated"), "highest": lab.risen()}
 
 
 def effect(lab: Lab, dn: str, do: Callable[[], Observation]) -> Observation:
@@ -82,8 +82,8 @@ def effect(lab: Lab, dn: str, do: Callable[[], Observation]) -> Observation:
     return (
         answer,
         dict(sorted(risen.items())),
-        lab.usn() - lab._usn,
-        lab.read(dn, "uSNChanged")["uSNChanged"] == [f"mark{lab.usn() - lab._usn:+}"],
+        lab.risen(),
+        lab.read(dn, "uSNChanged")["uSNChanged"] == [f"mark{lab.risen():+}"],
     )
 
 
@@ -180,7 +180,7 @@ def group_membership(lab: Lab) -> Observation:
         seen.append(
             (
                 answer,
-                lab.usn() - lab._usn,
+                lab.risen(),
                 stamps(lab, group),
                 stamps(lab, dn)["uSNChanged"] == stamps(lab, dn)["uSNCreated"],
             )
@@ -198,7 +198,7 @@ def failed_add(lab: Lab) -> Observation:
         lab.add(lab.dn("o"), "user", {"sAMAccountName": lab.name("o"), "nonsense": "x"}),
         lab.add(f"CN=x,OU=missing,{lab.ou}", "contact"),
     ]
-    return answers, lab.usn() - lab._usn
+    return answers, lab.risen()
 
 
 @area.check
@@ -217,7 +217,7 @@ def rename(lab: Lab) -> Observation:
         {key: two[key] - one.get(key, 0) for key in sorted(two) if two[key] != one.get(key)}
         for one, two in ((before, middle), (middle, after))
     ]
-    return answers, risen, lab.usn() - lab._usn
+    return answers, risen, lab.risen()
 
 
 @area.check
@@ -227,7 +227,7 @@ def changed_since(lab: Lab) -> Observation:
     lab.mark()
     b = lab.user("b")
     lab.must(lab.set(lab.dn("a"), description="x"))
-    usn = lab._usn
+    usn = lab.marked
     return (
         [lab.names(f"(uSNChanged>={usn + n})") for n in (0, 1, 2, 3)],
         lab.names(f"(uSNCreated>={usn + 1})"),

@@ -286,7 +286,7 @@ def add(lab: Lab, row: tuple[str, str, dict[str, object]]) -> Observation:
     lab.mark()
     answer = lab.add(dn, kind, {name: _filled(lab, value) for name, value in values.items()})
     shown = lab.read(dn, "cn", "displayName", "pwdLastSet", "userAccountControl", "primaryGroupID", "description")
-    return answer, shown, lab.usn() - lab._usn
+    return answer, shown, lab.risen()
 
 
 @area.check

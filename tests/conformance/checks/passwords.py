@@ -243,7 +243,7 @@ def modify(lab: Lab, changes: list[Change]) -> Observation:
     lab.mark()
     answer = lab.modify(dn, *changes)
     binds = [lab.bind(dn, password) for password in (PASSWORD, OTHER, THIRD)]
-    return answer, lab.usn() - lab._usn if answer.code else None, binds, lab.read(dn, "description", "pwdLastSet")
+    return answer, lab.risen() if answer.code else None, binds, lab.read(dn, "description", "pwdLastSet")
 
 
 @area.table(
