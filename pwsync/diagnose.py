@@ -229,7 +229,7 @@ class Examination:
             word = "unsupported-class" if subject.password_left_out == scope.UNSUPPORTED_CLASS else "not-in-scope"
             verdict = f"No rule synchronizes the object's password: {subject.password_left_out}."
             yield Check("object", dn, "rules", verdict, word)
-        elif subject.exported is None:
+        elif not subject.confirmed:
             yield Check("object", dn, "state", "The tenant does not have the object yet.", "not-exported")
         else:
             yield Check("object", dn, "state", "The object is in scope, and the tenant has it.")

@@ -12,12 +12,12 @@ from hashlib import blake2b
 
 from pwsync import engine_events, joins, scope
 from pwsync.directory import ATTRIBUTES, DirectoryError, Entry, naming_context, read_changes
-from pwsync.errors import StoreError, TenantError, TokenError
+from pwsync.errors import ServiceFault, StoreError, TenantError, Throttled, TokenError
 from pwsync.failures import SOURCE_NOT_PRESENT, left_out_status, tenant_chain
 from pwsync.process import Process
 from pwsync.retry_queue import RetryQueue
 from pwsync.settings import Connector, Scope
-from pwsync.state import DomainState, ObjectState, PasswordState
+from pwsync.state import UNCONFIRMED, DomainState, ObjectState, PasswordState
 from pwsync.tenant.messages import AttributeValue, ObjectResult, SyncObject
 
 EXPORT_BATCH = 500
@@ -45,6 +45,7 @@ class ObjectCycle:
         self._state = process.state
         self._changed = False
         self._failing = False
+        self._known: dict[str, bytes | None] = {}
         self._retries = RetryQueue(process)
 
     def run(self, *, initial: bool = False) -> None:
@@ -58,6 +59,7 @@ class ObjectCycle:
         self._follow_joins()
         self._retries.tell_given_up()
         try:
+            self._doubt()
             if self._changed:
                 self._process.store.commit()
             self._export()
@@ -154,7 +156,7 @@ class ObjectCycle:
         if record is None:
             record = ObjectState(entry.anchor, domain.name, entry.dn)
         record.dn = entry.dn
-        if again and record.exported is not None:
+        if again and record.confirmed:
             record.exported = b""
         self._judge(domain, record, attributes, self._ports.settings.scope)
         self._state.touch_object(record, attributes)
@@ -266,11 +268,34 @@ class ObjectCycle:
 
     # --- export
 
+    def _doubt(self) -> None:
+        """Write down, before anything goes out, of which objects nobody knows what the tenant has until it answers.
+
+        An answer may be lost, or the process die, and by then the directory may be back where the tenant was: what was
+        sent must then be taken back all the same.
+        """
+        self._known = {}
+        if not self._process.may_send or self._too_many():
+            return
+        for record in list(self._state.outbound.values()):
+            doubtful = b"" if record.confirmed else UNCONFIRMED
+            self._known[record.anchor] = record.exported
+            if record.exported != doubtful:
+                record.exported = doubtful
+                self._state.touch_object(record)
+                self._changed = True
+
+    def _believe(self, records: Sequence[ObjectState]) -> None:
+        """These were surely not applied: the tenant has what it had."""
+        for record in records:
+            record.exported = self._known.get(record.anchor, record.exported)
+            self._state.touch_object(record)
+
     def _export(self) -> None:
         """Bring the tenant up to date, deletions first: they free names that others may take."""
         records = list(self._state.outbound.values())
         records.sort(key=lambda record: record.wanted is not None)
-        if self._is_held_back(records):
+        if self._is_held_back():
             return
         for start in range(0, len(records), EXPORT_BATCH):
             if not self._process.may_send:
@@ -287,6 +312,8 @@ class ObjectCycle:
                         [record.dn for record in batch],
                     )
                 )
+                if isinstance(error, (TokenError, Throttled, ServiceFault)):
+                    self._believe(batch)
                 self._process.store.commit()
                 if isinstance(error, TokenError):
                     return
@@ -294,14 +321,20 @@ class ObjectCycle:
             self._settle(batch, results)
             self._process.store.commit()
 
-    def _is_held_back(self, records: Sequence[ObjectState]) -> bool:
+    def _is_held_back(self) -> bool:
         """Are there more deletions than one export may carry? Then nothing goes out (what else waits: unconfirmed)."""
+        count = self._too_many()
+        if count and self._process.may_send:
+            threshold = self._ports.settings.deletion_threshold
+            self._ports.event_log(engine_events.deletions_held_back(self._ports.clock(), count, threshold))
+            return True
+        return False
+
+    def _too_many(self) -> int:
+        """How many deletions there are, if they are more than one export may carry; otherwise 0."""
         threshold = self._ports.settings.deletion_threshold
-        count = sum(record.wanted is None for record in records)
-        if not threshold or count <= threshold or not self._process.may_send:
-            return False
-        self._ports.event_log(engine_events.deletions_held_back(self._ports.clock(), count, threshold))
-        return True
+        count = sum(record.wanted is None for record in self._state.outbound.values())
+        return count if threshold and count > threshold else 0
 
     def _object(self, record: ObjectState) -> SyncObject:
         if record.wanted is None:
@@ -314,6 +347,7 @@ class ObjectCycle:
             if result.code == "Success":
                 self._settle_one(record)
             else:
+                self._believe([record])
                 if result.error_code == _NOT_UNIQUE:
                     self._state.refused.add(record.anchor)
                 failures.append((record, f"{result.error_code or result.code}: {result.error_description or ''}"))

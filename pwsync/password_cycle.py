@@ -271,7 +271,7 @@ class PasswordCycle:
                 self._leave_out(state, left_out_status(record.left_out))
             elif state.temporary and self._is_filtered():
                 self._leave_out(state, FILTERED_BY_TARGET)
-            elif record is None or record.exported is None:
+            elif record is None or not record.confirmed:
                 self._wait(state, NO_TARGET if state.anchor in self._state.refused else NOT_EXPORTED)
             elif state.nt is not None and not (state.temporary and self._takes_forced_change is None):
                 chosen.append(state)
@@ -387,7 +387,7 @@ class PasswordCycle:
     def _export_again(self, state: PasswordState) -> None:
         """The tenant does not know the user: the next object cycle exports the object once more."""
         record = self._state.objects.get(state.anchor)
-        if record is not None and record.exported is not None:
+        if record is not None and record.confirmed:
             record.exported = b""
             self._state.touch_object(record)
 

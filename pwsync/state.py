@@ -37,13 +37,18 @@ class DomainState:
             setattr(self, each.name, getattr(other, each.name))
 
 
+UNCONFIRMED = b"?"
+"""In place of a digest: the object was sent for the first time, and no answer came. No digest is so short."""
+
+
 @dataclass(slots=True)
 class ObjectState:
     """One object of the directory as of the last object cycle.
 
     left_out, password_left_out: reasons of :mod:`pwsync.scope`, None where in scope. wanted: a digest of what the
     tenant should have, None if nothing. exported: the digest of what it has; empty if it has the object but should
-    get it again; None if it does not have it.
+    get it again, since nobody knows just how; :data:`UNCONFIRMED` if nobody knows whether it has it; None if it does
+    not have it.
     """
 
     anchor: str
@@ -57,6 +62,11 @@ class ObjectState:
     @property
     def password_wanted(self) -> bool:
         return self.left_out is None and self.password_left_out is None
+
+    @property
+    def confirmed(self) -> bool:
+        """Is it known that the tenant has the object?"""
+        return self.exported is not None and self.exported != UNCONFIRMED
 
     @property
     def settled(self) -> bool:

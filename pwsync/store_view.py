@@ -16,6 +16,7 @@ from typing import Any, Final
 
 from pwsync.errors import StoreError
 from pwsync.object_log import Attempt, ObjectLog
+from pwsync.state import UNCONFIRMED
 from pwsync.store import SCHEMA_VERSION
 
 _NAMES: Final = ("samaccountname", "userprincipalname", "displayname")
@@ -111,10 +112,9 @@ def find(store: Path, name: str) -> UserView:
                 else f'Several objects are called "{name}": {", ".join(row[2] for row in found[:10])}.'
             )
         anchor, domain, dn, left_out, password_left_out, exported, _ = found[0]
+        confirmed = exported is not None and exported != UNCONFIRMED
         status = connection.execute("SELECT status FROM passwords WHERE anchor = ?", (anchor,)).fetchone()
-    return UserView(
-        anchor, domain, dn, left_out, password_left_out, exported is not None, status[0] if status else "none"
-    )
+    return UserView(anchor, domain, dn, left_out, password_left_out, confirmed, status[0] if status else "none")
 
 
 def attempts(store: Path, anchor: str, now: datetime | None) -> list[Attempt]:
