@@ -245,8 +245,10 @@ class Ledger:
         entry, home = account.entry, self.homes.get(account.guid)
         if home is None or len(home.controllers) == 1:
             return False
-        keys = ("useraccountcontrol", "name", *(key.lower() for key in self.world.settings.scope.exclude_attribute))
         seen = self._seen.setdefault(account.guid, {})
+        # What another scope asked about is compared as well: that nobody asks any more makes nothing older.
+        named = (key.lower() for key in self.world.settings.scope.exclude_attribute)
+        keys = dict.fromkeys(("useraccountcontrol", "name", *named, *seen))
         stamps = {key: stamp for key in keys if (stamp := entry.stamp(key)) is not None}
         if any(key not in stamps or stamp.wins_over(stamps[key]) for key, stamp in seen.items()):
             return True
