@@ -11,7 +11,7 @@ difference to it, with these exceptions, each of which the product's rules ask f
 - A password that was not settled when somebody set another in the cloud may still go out, and then overwrites it.
 - A history may lack what a newer change has overtaken, and show what in the control was overtaken. It must end as in
   the control, and hold nothing but the user's own passwords; their order is the invariant ``never-older``'s.
-- The date on which a synchronized password expires moves with the synchronization.
+- When a synchronized password expires is decided when it is synchronized (``never-expires`` judges that).
 
 Kinds that count or tell of order, and sessions, depend on when things came: the invariants judge those.
 """
@@ -23,6 +23,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from pwsync.errors import Refused
+from simulator.azure_ad.passwords import POLICY_FOR_SYNCED
 from simulator.refusal import Refusal
 from simulator.scenario import expectations
 from simulator.scenario.expectations import Verdict, history_of
@@ -60,7 +61,8 @@ class End:
     """How things stood at one of the ends: verdicts by place of the expectation, and what excuses need.
 
     at: the offset. left_out: users whose newest password a rule leaves out. by_sync: whose password in the tenant came
-    from the directory; overwritten: those of them who had had one that was set in the cloud.
+    from the directory; overwritten: those of them who had had one that was set in the cloud. expiring: whether the
+    cloud's policies hold for synchronized passwords.
     """
 
     at: str
@@ -69,7 +71,7 @@ class End:
     left_out: frozenset[str]
     by_sync: frozenset[str]
     overwritten: frozenset[str]
-    because: tuple[str, ...] = ()
+    expiring: bool = False
 
 
 @dataclass(frozen=True)
@@ -108,7 +110,7 @@ def look(run: SweptRun) -> End:
         left_out=frozenset(_left_out(run)),
         by_sync=by_sync,
         overwritten=frozenset(handle for handle in by_sync if len(ever[handle]) > 1),
-        because=tuple(run.world.trace.lines[-12:]),
+        expiring=run.world.profile.policy_feature and POLICY_FOR_SYNCED in run.world.tenant.features,
     )
 
 
@@ -125,7 +127,7 @@ def state_expectations(run: SweptRun) -> Iterator[tuple[Place, Any]]:
 
 
 def _judge(run: SweptRun, what: Any, by_sync: frozenset[str]) -> Verdict:
-    if what.name == "cloud.user" and what.user in by_sync and what.expires not in (None, "never"):
+    if what.name == "cloud.user" and what.user in by_sync and what.expires is not None:
         what = what.model_copy(update={"expires": None})
     try:
         return expectations.judge(run.world, what, run.sessions)
@@ -162,7 +164,7 @@ def judge_end(run: SweptRun, standing: Standing) -> list[Failure]:
             if verdict.held or everybody:
                 continue
             user = getattr(what, "user", None)
-            if user in changed or (user is None and changed) or _is_excused(what, user, end, standing):
+            if user in changed or (user is None and changed) or _is_excused(what, place, user, end, standing):
                 continue
             found.setdefault(_key(what), _failure(run, what, verdict, end))
     return list(found.values())
@@ -177,9 +179,12 @@ def _verdict(what: Any, end: End, place: Place) -> Verdict:
     return Verdict(held, verdict.expected, verdict.got)
 
 
-def _is_excused(what: Any, user: str | None, end: End, standing: Standing) -> bool:
+def _is_excused(what: Any, place: Place, user: str | None, end: End, standing: Standing) -> bool:
     if user is None or what.name not in OF_THE_CLOUD:
         return False
+    expires = what.name == "cloud.sign-in" and end.expiring and user in end.by_sync
+    if expires and "expired" in (what.result, end.verdicts[place].got.partition(" ")[0]):
+        return True
     return user in end.left_out or (user in end.overwritten and user not in standing.overwritten)
 
 

@@ -66,10 +66,13 @@ BY_WORD = {kind.word: kind for kind in KINDS}
 WORDS = tuple(BY_WORD)
 
 
-def kinds_of(on: str, users: tuple[str, ...]) -> Iterator[str]:
-    """The kinds of fault that fit an attempt, as words; single items fail at both ends of a batch."""
+def kinds_of(on: str, users: tuple[str, ...], by_hand: bool = False) -> Iterator[str]:
+    """The kinds of fault that fit an attempt, as words; single items fail at both ends of a batch.
+
+    ``by_hand``: an operator waits for it, and does nothing else meanwhile: it takes no time.
+    """
     for kind in KINDS:
-        if on not in kind.wires:
+        if on not in kind.wires or (by_hand and "delay" in kind.effect):
             continue
         if "result" not in kind.effect:
             yield kind.word

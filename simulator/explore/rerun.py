@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import traceback
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from functools import partial
 from itertools import pairwise
@@ -44,7 +44,7 @@ class Point:
     """One attempt of a control that a fault can be put on.
 
     at: its instant. number: the how manieth of its wire in that instant. users: whose credentials it carries. alike:
-    how many attempts of the control it stands for, itself included.
+    how many attempts of the control it stands for, itself included. by_hand: made for an operator's call.
     """
 
     on: str
@@ -52,6 +52,7 @@ class Point:
     number: int = 1
     users: tuple[str, ...] = ()
     alike: int = 1
+    by_hand: bool = False
 
     @property
     def name(self) -> str:
@@ -134,6 +135,8 @@ class SweptRun(Run):
         self.ended = self.settled = timedelta(0)
         self.released: list[Any] = []
         self.taken: set[int] = set()
+        self.by_hand: set[int] = set()
+        self._hands = 0
         self._own = list(self.world.network.faults)
         self._own_fired = 0
 
@@ -192,6 +195,8 @@ class SweptRun(Run):
         if fired != self._own_fired:
             self._own_fired = fired
             self.taken.add(attempt.sequence)
+        if self._hands and not self.world.host.busy:
+            self.by_hand.add(attempt.sequence)
         if self.attempts_max is not None and attempt.sequence > self.attempts_max:
             raise EndlessRun
 
@@ -209,7 +214,9 @@ class SweptRun(Run):
         before = len(self.world.crashes)
         own = Outcome()
         self.acts[place] = own
+        self._hands += 1
         self._act(step, what, _Both(own, shared))
+        self._hands -= 1
         if self.injected is not None and len(self.world.crashes) > before and what.name != "agent.crash":
             # The process died under an operator's hands, who does it again as soon as the service is back.
             self.world.later(RESTART_AFTER, partial(self._act_again, place, step, what, shared))
@@ -265,7 +272,8 @@ def _points(run: SweptRun, *, every: bool) -> Iterable[Point]:
         key = (attempt.on, attempt.started)
         numbers[key] = numbers.get(key, 0) + 1
         users = tuple(dict.fromkeys(attempt.users))
-        points.append(Point(attempt.on, attempt.started - world.start, numbers[key], users))
+        by_hand = attempt.sequence in run.by_hand
+        points.append(Point(attempt.on, attempt.started - world.start, numbers[key], users, by_hand=by_hand))
     free = [attempt.sequence not in run.taken for attempt in run.attempts]
     if every:
         return [point for index, point in enumerate(points) if free[index]]
@@ -287,7 +295,7 @@ def _points(run: SweptRun, *, every: bool) -> Iterable[Point]:
 
 
 def _standing_for(point: Point, alike: int) -> Point:
-    return point if alike == 1 else Point(point.on, point.at, point.number, point.users, alike)
+    return point if alike == 1 else replace(point, alike=alike)
 
 
 def _signature(attempt: Attempt) -> tuple[Any, ...]:

@@ -155,7 +155,7 @@ def plan(found: Sweep, options: SweepOptions) -> Iterator[Chunk]:
     everything: list[tuple[int, Point, str]] = []
     for index, control in found.controls.items():
         for point in control.points:
-            words = [word for word in kinds_of(point.on, point.users) if options.only.takes(point, word)]
+            words = [word for word in kinds_of(point.on, point.users, point.by_hand) if options.only.takes(point, word)]
             found.attempts[point.on] += point.alike
             found.points[point.on] += bool(words)
             everything += [(index, point, word) for word in words]
