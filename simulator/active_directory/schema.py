@@ -1,7 +1,7 @@
 """The part of the schema that the simulation knows: classes, categories and what is to be known of an attribute.
 
 Facts follow the product's published schema ([MS-ADA1] to [MS-ADA3], [MS-ADSC]) for the objects that user
-synchronization touches.
+synchronization touches. Attributes that stand in ``schema_figures.txt`` only are handled as their figures say.
 """
 
 from __future__ import annotations
@@ -133,8 +133,31 @@ def _read_attributes() -> dict[str, Attribute]:
             sys.intern(name), key, syntax, "m" not in flags, "S" in flags, "X" in flags, "C" in flags, "L" in flags,
             _LENGTHS.get(name, 0),
         )  # fmt: skip
+    for key, each in figures.attributes().items():
+        if key not in found:
+            found[sys.intern(key)] = _by_figures(each)
     return found
 
+
+def _by_figures(each: figures.AttributeFigures) -> Attribute:
+    """An attribute that the simulation has no opinion of: it is handled as its figures say."""
+    syntax, constructed = _SYNTAXES.get(each.syntax, TEXT), bool(each.system_flags & figures.CONSTRUCTED)
+    back_link = bool(each.link and each.link % 2)
+    return Attribute(
+        sys.intern(each.name), sys.intern(each.name.lower()), syntax, each.single,
+        system=each.system_only or constructed or back_link, secret=each.name in _SECRETS, constructed=constructed,
+        local=bool(each.system_flags & figures.NOT_REPLICATED), most=(each.upper or 0) if syntax == TEXT else 0,
+    )  # fmt: skip
+
+
+_SYNTAXES = {
+    "2.5.5.1": NAME, "2.5.5.2": OID, "2.5.5.8": BOOLEAN, "2.5.5.9": INTEGER, "2.5.5.10": OCTETS, "2.5.5.11": TIME,
+    "2.5.5.15": OCTETS, "2.5.5.16": LARGE, "2.5.5.17": OCTETS,
+}  # fmt: skip
+"""attributeSyntax -> how values are kept; names with something attached (2.5.5.7, 2.5.5.14) are kept as text."""
+
+_SECRETS = frozenset(("currentValue", "priorValue", "initialAuthOutgoing", "trustAuthIncoming", "trustAuthOutgoing"))
+"""What nobody reads ([MS-ADTS] 3.1.1.4.4), beside the secrets of accounts."""
 
 _LENGTHS = {
     "adminDescription": 226, "c": 3, "cn": 64, "company": 64, "department": 64, "displayName": 256, "givenName": 64,

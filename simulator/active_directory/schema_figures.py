@@ -23,8 +23,11 @@ PREFIXES = {
 }  # fmt: skip
 """The well-known part of the prefix table ([MS-DRSR] 5.16.4): beginning of an OID -> upper half of the number."""
 
-EXTENDED_PREFIX = 0x2000
-"""Upper half for other prefixes; the product draws these at random when a schema is extended."""
+EXTENDED_PREFIXES = {
+    "1.2.840.113556.1.4.7000.102": 0x2000, "1.3.6.1.1.1.1": 0x2001, "1.2.840.113556.1.6.13.3": 0x2002,
+    "1.2.840.113556.1.6.18.1": 0x2003,
+}  # fmt: skip
+"""Upper halves for other prefixes; the product draws these at random when a schema is extended."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +55,8 @@ class AttributeFigures:
         """The attribute's type as a number: ATTRTYP of [MS-DRSR] 5.14."""
         prefix, _, last = self.oid.rpartition(".")
         low = int(last)
-        return PREFIXES.get(prefix, EXTENDED_PREFIX) << 16 | (low % 0x4000 + (0x8000 if low >= 0x4000 else 0))
+        high = PREFIXES[prefix] if prefix in PREFIXES else EXTENDED_PREFIXES[prefix]
+        return high << 16 | (low % 0x4000 + (0x8000 if low >= 0x4000 else 0))
 
 
 @dataclass(frozen=True, slots=True)

@@ -173,7 +173,7 @@ class TestExport:
             "uSNCreated is passed over: the system alone writes it": (11, 1),
             "objectSid is passed over: the system alone writes it": (14, 1),
             "sAMAccountType is passed over: the system alone writes it": (16, 1),
-            "dSCorePropagationData is passed over: the schema does not have it": (18, 1),
+            "dSCorePropagationData is passed over: the system alone writes it": (18, 1),
             "memberOf is passed over: the system alone writes it": (32, 1),
             "badPwdCount is passed over: the system alone writes it": (34, 1),
             "lastLogon is passed over: the system alone writes it": (36, 1),

@@ -228,8 +228,10 @@ class TestSchema:
         admin = lab.administrator()
         found = set()
         for kind in ("attributeSchema", "classSchema"):
-            admin.search(SCHEMA, f"(objectClass={kind})", LEVEL, attributes=["lDAPDisplayName"])
-            found |= {each["attributes"]["lDAPDisplayName"][0] for each in admin.response}
+            pages = admin.extend.standard.paged_search(
+                SCHEMA, f"(objectClass={kind})", LEVEL, attributes=["lDAPDisplayName"], paged_size=1000
+            )
+            found |= {each["attributes"]["lDAPDisplayName"][0] for each in pages}
         missing = {each.name for each in ATTRIBUTES.values()} - found
         assert missing == set(schema_objects.unknown()) == {"msExchHideFromAddressLists", "msExchMasterAccountSid"}
         assert {each.name for each in CLASSES.values()} <= found
@@ -244,6 +246,53 @@ class TestSchema:
         for key, each in CLASSES.items():
             assert list(each.chain) == schema_figures.chain(key)
             assert each.category == schema_figures.classes()[key].category
+
+    def test_numbers_differ(self):
+        """Each attribute has a number of its own, whatever its OID begins with."""
+        found = schema_figures.attributes().values()
+        assert len({each.number for each in found}) == len(found) > 1400
+
+    @pytest.mark.parametrize("name", ["trustedDomain", "groupPolicyContainer", "msDS-GroupManagedServiceAccount"])
+    def test_classes_without_objects(self, lab, name):
+        """Tools ask for what a domain may have, by every class of the schema: none here, and no error."""
+        admin = lab.administrator()
+        [listed] = (
+            admin.search(f"CN=Aggregate,{SCHEMA}", "(cn=*)", BASE, attributes=["objectClasses"]) and admin.response
+        )
+        assert f" NAME '{name}' " in " ".join(listed["attributes"]["objectClasses"])
+        admin.search(f"CN=Users,{ROOT}", f"(|(objectClass={name})(cn=Guest))", attributes=["msDS-AllowedToDelegateTo"])
+        assert [each["dn"] for each in admin.response] == [f"CN=Guest,CN=Users,{ROOT}"]
+
+    def test_attributes_beside_the_known(self, lab):
+        """What the simulation makes no use of is written, found and read as its figures say."""
+        admin, dn = lab.administrator(), f"CN=Guest,CN=Users,{ROOT}"
+        values = {
+            "uidNumber": 1000,
+            "loginShell": "/bin/sh",
+            "telexNumber": b"7",
+            "msDS-AllowedToDelegateTo": ["a", "b"],
+        }
+        assert admin.modify(dn, {name: [(MODIFY_REPLACE, value)] for name, value in values.items()})
+        assert admin.search(ROOT, "(&(uidNumber>=999)(!(gidNumber=*)))", attributes=list(values))
+        raw = admin.response[0]["raw_attributes"]
+        assert [raw[name] for name in values] == [[b"1000"], [b"/bin/sh"], [b"7"], [b"a", b"b"]]
+
+    @pytest.mark.parametrize(
+        ("name", "value", "code"),
+        [
+            ("uidNumber", "x", 21),
+            ("loginShell", "x" * 1025, 19),
+            ("directReports", ROOT, 19),
+            ("msDS-isRODC", "TRUE", 19),
+            ("trustAuthIncoming", b"x", 53),
+            ("trustDirection", "1", 65),
+        ],
+    )
+    def test_attributes_refused(self, lab, name, value, code):
+        """Syntax and length are checked; back links, what is computed, secrets and other classes' are refused."""
+        admin = lab.administrator()
+        assert not admin.modify(f"CN=Guest,CN=Users,{ROOT}", {name: [(MODIFY_REPLACE, [value])]})
+        assert admin.result["result"] == code
 
     def test_client(self, lab):
         """ldap3 reads the subschema without complaint and knows every attribute and class by it."""
