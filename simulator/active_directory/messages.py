@@ -323,7 +323,10 @@ def perform(session: Session, kind: str, request: Any, controls: Sequence[Contro
     elif kind == "delRequest":
         writes.delete(session, text(request), tree=any(control.oid == TREE_DELETE for control in controls))
     else:
-        raise LdapError(errors.PROTOCOL_ERROR, "0000203D: LdapErr: Unknown extended request OID, data 0, v1db1\x00")
+        raise LdapError(
+            errors.PROTOCOL_ERROR,
+            "0000203D: LdapErr: DSID-0C090C7D, comment: Unknown extended request OID, data 0, v1db1\x00",
+        )
     return errors.SUCCESS
 
 

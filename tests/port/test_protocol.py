@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import socket
 import ssl
 from contextlib import suppress
@@ -219,6 +220,9 @@ class TestExtended:
         with lab.client() as client:
             answer = client.ask(extended(5, oid))
             assert (answer.number, answer.kind, answer.code) == (5, "extendedResp", 2)
+            assert re.match(
+                r"0000203D: LdapErr: DSID-0C09[0-9A-F]{4}, comment: Unknown extended request OID, ", answer.text
+            )
             assert client.ask(root(6)).number == 6
 
     def test_start_tls(self, lab):
