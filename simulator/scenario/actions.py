@@ -214,18 +214,22 @@ def enable_password_sync(world: World, what: Any, sessions: Sessions) -> str:
     def order(agent: Agent) -> None:
         world.orders.append((world.clock(), what.domain))
         agent.enable_password_sync(what.domain)
+        world.sync_off.discard(what.domain)
+        if what.domain is None:
+            world.sync_off.clear()
 
     world.host.operate(order)
-    world.sync_off.discard(what.domain)
-    if what.domain is None:
-        world.sync_off.clear()
     return what.domain or "all domains"
 
 
 @action("agent.disable-password-sync")
 def disable_password_sync(world: World, what: Any, sessions: Sessions) -> str:
-    world.host.operate(lambda agent: agent.disable_password_sync(what.domain))
-    world.sync_off.add(what.domain)
+
+    def order(agent: Agent) -> None:
+        agent.disable_password_sync(what.domain)
+        world.sync_off.add(what.domain)
+
+    world.host.operate(order)
     return what.domain or "all domains"
 
 
@@ -288,8 +292,12 @@ def configure(world: World, what: Any, sessions: Sessions) -> str:
         changes["preferred_controllers"] = {
             name: tuple(controllers) for name, controllers in what.preferred_controllers.items()
         }
-    world.host.operate(lambda agent: agent.configure(**changes))
-    world.configure_agent(dataclasses.replace(world.settings, **changes))
+
+    def order(agent: Agent) -> None:
+        agent.configure(**changes)
+        world.configure_agent(dataclasses.replace(world.settings, **changes))
+
+    world.host.operate(order)
     return " ".join(sorted(changes))
 
 
