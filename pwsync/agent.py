@@ -6,7 +6,8 @@ it: a process that dies at any point is replaced by a new :class:`SyncAgent` ove
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -64,9 +65,10 @@ class SyncAgent:
         if passwords and not objects:
             raise RequiresObjectSync("Password synchronization needs directory synchronization.")
         self._state.set(_OBJECT_SYNC, "on" if objects else "off")
-        for connector in self._ports.settings.connectors:
-            self._switch(self._state.domain(connector.domain), on=passwords)
-        self._keep()
+        domains = [self._state.domain(connector.domain) for connector in self._ports.settings.connectors]
+        with self._keeping(domains):
+            for domain in domains:
+                self._switch(domain, on=passwords)
 
     @property
     def installed(self) -> bool:
@@ -77,25 +79,27 @@ class SyncAgent:
         """Switch it on for a domain or all; where it was off the next cycle sends everything in scope."""
         if not self._object_sync:
             raise RequiresObjectSync("Password synchronization needs directory synchronization.")
-        for state in self._domains(domain):
-            self._switch(state, on=True)
-        self._password_grid.skip_to(self._ports.clock())
-        self._keep()
+        domains = self._domains(domain)
+        with self._keeping(domains):
+            for state in domains:
+                self._switch(state, on=True)
+            self._password_grid.skip_to(self._ports.clock())
 
     def disable_password_sync(self, domain: str | None = None) -> None:
         """Switch it off for a domain or all: nothing is read or sent. What the tenant holds stays there."""
-        for state in self._domains(domain):
-            self._switch(state, on=False)
-        self._keep()
+        domains = self._domains(domain)
+        with self._keeping(domains):
+            for state in domains:
+                self._switch(state, on=False)
 
     def full_password_sync(self, domain: str) -> None:
         """The next cycle reads the whole domain and sends every password in scope again."""
         (state,) = self._domains(domain)
         if not state.password_sync:
             raise Refused(f"Password synchronization is switched off for {domain}.")
-        state.full = "ordered"
-        self._state.touch_domain(state)
-        self._keep()
+        with self._keeping([state]):
+            state.full = "ordered"
+            self._state.touch_domain(state)
 
     def configure(self, **changes: Any) -> None:
         """Change settings.
@@ -278,12 +282,21 @@ class SyncAgent:
             raise Refused(f"There is no connector for {name}; known are {', '.join(names)}.")
         return [self._state.domain(each) for each in ([name] if name is not None else names)]
 
-    def _keep(self) -> None:
-        """Store what an operator has ordered. Raises NotSupported where that can't be done; then nothing is changed."""
+    @contextmanager
+    def _keeping(self, domains: Sequence[DomainState]) -> Iterator[None]:
+        """Store what an operator orders for these domains in the block.
+
+        Raises NotSupported where that can't be done. Nothing is changed then: what was is touched again, for the next
+        commit, since nobody knows whether one that failed was made.
+        """
+        before = [(domain, domain.password_sync, domain.full) for domain in domains]
+        yield
         try:
             self._store.commit()
         except StoreError as error:
-            self._store.forget()
+            for domain, password_sync, full in before:
+                domain.password_sync, domain.full = password_sync, full
+                self._state.touch_domain(domain)
             raise NotSupported(str(error)) from error
 
     def _switch(self, domain: DomainState, *, on: bool) -> None:
