@@ -6,7 +6,8 @@ What a broken connection looks like differs by wire: ldap3's exceptions, a Win32
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime, parsedate_to_datetime
 from io import BytesIO
 from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
@@ -38,6 +39,7 @@ HTTP_ERRORS: dict[str, type[requests.RequestException]] = {
 WIRES = frozenset({"cloud.token", "cloud.set-passwords", "cloud.set-objects", "cloud.ping"})
 """What counts as an attempt on a wire to the cloud; looking up addresses and settings rides along with them."""
 
+_UNAVAILABLE = 503
 
 NO_DATE = filetime(datetime.max.replace(tzinfo=UTC)) + 10
 """The first FILETIME after the year 9999."""
@@ -208,18 +210,40 @@ class CloudWire:
             if "cloud" in self._world.network.down:
                 raise broken_http("link-down")
             return perform({})
-        wire = Wire(perform=perform, broken=broken_http, answered=injected, garble=garble_body, failed=failed_http)
+        clock = self._world.clock
+        wire = Wire(
+            perform=perform,
+            broken=broken_http,
+            answered=lambda rule: injected(rule, clock()),
+            garble=garble_body,
+            failed=lambda answer: failed_http(answer, clock()),
+        )
         return self._world.network.carry(on, wire, users=users, content=items)
 
 
-def injected(rule: Any) -> Answer:
+def injected(rule: Any, now: datetime) -> Answer:
     """The answer that a fault rule puts in the service's place."""
     if rule.fault is not None:
         return fault_response(str(rule.fault))
     headers = [("Content-Type", "text/plain")]
     if rule.retry_after is not None:
-        headers.append(("Retry-After", str(max(0, round(rule.retry_after.total_seconds())))))
+        headers.append(("Retry-After", retry_after(rule, now)))
     return Answer(rule.answer, headers, b"")
+
+
+def retry_after(rule: Any, now: datetime) -> str:
+    """The header that asks for a rule's pause, in one of the two forms that RFC 9110 10.2.3 has.
+
+    A service that is unavailable names the date at which it will be back, whoever counts calls a number of seconds.
+    Which service uses which form is unconfirmed; so a client meets both.
+    """
+    seconds = max(0, round(rule.retry_after.total_seconds()))
+    if rule.answer != _UNAVAILABLE:
+        return str(seconds)
+    back = now + timedelta(seconds=seconds)
+    if back.microsecond:
+        back = back.replace(microsecond=0) + timedelta(seconds=1)  # a date of this form has whole seconds
+    return format_datetime(back, usegmt=True)
 
 
 def garble_body(answer: Answer) -> Answer:
@@ -227,14 +251,16 @@ def garble_body(answer: Answer) -> Answer:
     return Answer(answer.status, answer.headers, b"\x00\xff" + answer.body[: len(answer.body) // 2])
 
 
-def failed_http(answer: Answer) -> tuple[str, float | None] | None:
+def failed_http(answer: Answer, now: datetime) -> tuple[str, float | None] | None:
     """What an HTTP answer says of failure, with the pause it asks for."""
     if answer.status < 400:
         return None
     if b"BindingRedirection" in answer.body:
         return REDIRECTED, None
     after = dict(answer.headers).get("Retry-After")
-    pause = float(after) if after is not None and answer.status != 400 else None
+    if after is None or answer.status == 400:
+        return f"HTTP {answer.status}", None
+    pause = float(after) if after.isdigit() else (parsedate_to_datetime(after) - now).total_seconds()
     return f"HTTP {answer.status}", pause
 
 

@@ -329,6 +329,16 @@ def create(
     return entry
 
 
+def convert(controller: Controller, entry: Entry, user_class: str) -> None:
+    """Make a user an inetOrgPerson or the other way round ([MS-ADTS] 3.1.1.5.3.5: from Windows Server 2003 on)."""
+    kind = CLASSES.get(user_class.lower())
+    if kind is None or kind.name not in ("user", "inetOrgPerson"):
+        raise Refusal("no-such-class", f"a user can't become {user_class!r}", ldap=53)
+    if kind is not entry.kind:
+        entry.kind = kind
+        controller.replica.touch(entry, ("objectclass",), controller.seconds())
+
+
 def require_smartcard(
     controller: Controller, entry: Entry, flags: int, changes: Mapping[str, Value | None] | None = None
 ) -> None:
@@ -350,8 +360,14 @@ def update(
     upn: str | None = None,
     display_name: str | None = None,
     attributes: Mapping[str, str | Sequence[str] | None] | None = None,
+    user_class: str | None = None,
 ) -> None:
-    """Change a user's properties in one transaction; see :meth:`~simulator.active_directory.state.Domain.set_user`."""
+    """Change a user's properties in one transaction; see :meth:`~simulator.active_directory.state.Domain.set_user`.
+
+    Another class is a transaction of its own (unconfirmed).
+    """
+    if user_class is not None:
+        convert(controller, entry, user_class)
     given = dict(attributes or {})
     changes: dict[str, Value | None] = typed({name: value for name, value in given.items() if value is not None})
     changes |= typed({name: [] for name, value in given.items() if value is None})

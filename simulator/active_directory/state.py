@@ -242,15 +242,17 @@ class Domain:
         upn: str | None = None,
         display_name: str | None = None,
         attributes: Mapping[str, str | Sequence[str] | None] | None = None,
+        user_class: str | None = None,
         on: str | None = None,
     ) -> None:
         """Change properties in one transaction; None leaves them (account_expires None: never). An attribute that is
-        None is cleared. smartcard_required True replaces the password by a random one. Raises Refusal."""
+        None is cleared. smartcard_required True replaces the password by a random one. user_class: ``user`` or
+        ``inetOrgPerson``, which can become each other. Raises Refusal."""
         controller, entry = self._user(name, on)
         accounts.update(
             self, controller, entry, enabled=enabled, account_expires=account_expires,
             password_never_expires=password_never_expires, smartcard_required=smartcard_required, upn=upn,
-            display_name=display_name, attributes=attributes,
+            display_name=display_name, attributes=attributes, user_class=user_class,
         )  # fmt: skip
         self._changed()
 

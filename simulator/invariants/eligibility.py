@@ -5,7 +5,10 @@ Not shared with the agent on purpose: a mistake there must not excuse itself her
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 from pwsync.settings import Scope
+from simulator.active_directory.names import parse_dn, rdn_key
 from simulator.active_directory.state import Account, Domain
 
 SYSTEM_OBJECT = "system object"
@@ -33,7 +36,12 @@ def why_not(account: Account, domain: Domain, scope: Scope) -> str | None:
 
 
 def below(dn: str, ou: str, domain: Domain) -> bool:
-    """Whether a DN lies below an OU, given whole or relative to the domain."""
-    ou = ou.lower()
-    whole = ou if ou.endswith(domain.dn.lower()) else f"{ou},{domain.dn.lower()}"
-    return dn.endswith(f",{whole}")
+    """Whether a DN lies below an OU, given whole or relative to the domain; blanks around commas don't matter."""
+    place, unit, root = _parts(dn), _parts(ou), _parts(domain.dn)
+    whole = unit if unit[-len(root) :] == root else unit + root
+    return len(place) > len(whole) and place[-len(whole) :] == whole
+
+
+@lru_cache(maxsize=4096)
+def _parts(dn: str) -> tuple[str, ...]:
+    return tuple(rdn_key(*part) for part in parse_dn(dn))

@@ -107,6 +107,7 @@ class AdSetUser(Action):
 
     name: ClassVar[str] = "ad.set-user"
     user: Handle
+    class_: Annotated[Literal["user", "inetOrgPerson"], CHOICE] | None = None
     enabled: Flag | None = None
     account_expires: AccountExpires | None = None
     password_never_expires: Flag | None = None

@@ -105,6 +105,8 @@ def set_user(world: World, what: Any, sessions: Sessions) -> str:
         for key in ("enabled", "password_never_expires", "smartcard_required", "upn", "display_name", "attributes")
         if getattr(what, key, None) is not None
     }
+    if what.class_ is not None:
+        changes["user_class"] = what.class_
     if changes:
         domain.set_user(what.user, **changes)
     if what.upn is not None:
