@@ -19,6 +19,7 @@ from simulator.cli.new import new
 from simulator.cli.rules import rules
 from simulator.cli.run import run
 from simulator.cli.schema import schema
+from simulator.cli.score import score
 from simulator.cli.serve import serve
 from simulator.cli.show import show
 from simulator.cli.shrink import shrink
@@ -37,7 +38,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
 )  # fmt: skip
 
-for command in (run, check, show, rules, schema, new, diff, serve, sweep, explore, shrink):
+for command in (run, check, show, rules, schema, new, diff, serve, sweep, explore, shrink, score):
     app.command()(command)
 app.add_typer(directory)
 app.add_typer(agent)

@@ -8,8 +8,7 @@ from typing import Any
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.pbkdf2 import PBKDF2HMAC
 
-from pwsync import credential, credential_batches, directory, password_cycle
-from pwsync.credential import SALT_SIZE
+from pwsync import credential, credential_batches, password_cycle
 from pwsync.object_cycle import ObjectCycle
 from pwsync.replication.client import ReplicationClient
 from simulator.active_directory.replication import _Writer
@@ -52,22 +51,6 @@ def lower_case_hex(true: Any, chunk: Any, iterations: int) -> list[str]:
     return found
 
 
-@BED.instead(credential_batches, "protect", breaks="delta.within-minutes")
-def upper_case_salt(true: Any, nt: bytes, salt: bytes) -> str:
-    """Writes the digest's hex in upper case. Hurts everybody: the tenant can't read it."""
-    head, comma, rest = true(nt, salt).partition(",")
-    return f"{head}{comma}{rest.upper()}"
-
-
-@BED.instead(credential_batches, "protect", breaks="delta.within-minutes complexity.all-valid")
-def salt_cut_at_zero(true: Any, nt: bytes, salt: bytes) -> str:
-    """Takes the salt for text that ends at its first zero byte. Hurts one user in 25, whose password never fits."""
-    kept = salt.split(b"\0")[0].ljust(SALT_SIZE, b"\0")
-    if kept == salt:
-        return str(true(nt, salt))
-    return str(true(nt, kept)).replace(kept.hex(), salt.hex())
-
-
 @BED.instead(ReplicationClient, "changes", breaks="delta.within-minutes initial.all-in-scope")
 def first_page_only(true: Any, self: Any, *arguments: Any, **named: Any) -> Any:
     """Reads one page a cycle. Hurts whoever is number 501 on the morning when all passwords expire."""
@@ -97,10 +80,3 @@ def one_export_batch_a_cycle(true: Any, self: Any) -> None:
         del outbound[anchor]
     true(self)
     outbound.update(rest)
-
-
-@BED.instead(directory, "_entries", breaks="initial.all-in-scope")
-def last_import_entry_lost(true: Any, found: Any) -> Any:
-    """Takes the last entry of a page of 1,000 or more for the answer's end. Hurts one person in a thousand."""
-    entries = list(true(found))
-    return entries[:-1] if len(entries) >= 1000 else entries

@@ -1,6 +1,7 @@
 """Where bugs were noticed the last time: the cases to try first, kept in ``hints.json`` beside this module.
 
-Hints save time and prove nothing: a bug that its hinted cases do not notice any more is searched for in the whole suite.
+Hints save time and prove nothing: a bug that its hinted cases do not notice any more is searched for in the whole
+suite.
 """
 
 from __future__ import annotations

@@ -8,7 +8,6 @@ from typing import Any
 from pwsync.agent import SyncAgent
 from pwsync.errors import Refused, TransportError
 from pwsync.password_cycle import PasswordCycle
-from pwsync.password_reading import PasswordReader
 from pwsync.store import Store
 from pwsync.tenant_link import TenantLink
 from simulator.active_directory import cookies
@@ -16,8 +15,8 @@ from simulator.planted.plant import Bed
 
 BED = Bed("keeping")
 
-_FORCED, _DUE, _TRIED = 7, 8, 10
-"""Places in a stored row of a password: is it forced out, is it to be read, what was tried."""
+_DUE, _TRIED = 8, 10
+"""Places in a stored row of a password: is it to be read, and what was tried."""
 
 
 @BED.instead(PasswordCycle, "_take", breaks="retry.restart")
@@ -42,28 +41,6 @@ def cookie_without_pending(true: Any, self: Any) -> None:
     true(self)
 
 
-@BED.instead(PasswordReader, "read", breaks="retry.automatic")
-def cookie_of_a_broken_read(true: Any, self: Any, connector: Any, domain: Any) -> Any:
-    """Goes on behind the first page though the second one failed. Hurts the 500 of the page that did come."""
-    client = self._clients.get(connector.domain)
-    if client is None:
-        return true(self, connector, domain)
-    before, changes = domain.replication_cookie, client.changes
-
-    def reading_on(cookie: Any, *arguments: Any) -> Any:
-        page = changes(cookie, *arguments)
-        if page.more:
-            domain.replication_cookie = page.cookie
-        return page
-
-    client.changes = reading_on
-    found = true(self, connector, domain)
-    del client.changes
-    if found is not None:
-        domain.replication_cookie = before
-    return found
-
-
 @BED.instead(SyncAgent, "full_password_sync", breaks="retry.restart")
 def order_kept_in_memory(true: Any, self: Any, domain: str) -> None:
     """Notes the order of a full synchronization in memory only. Hurts an administrator whose service dies then."""
@@ -78,13 +55,6 @@ def due_kept_in_memory(true: Any, self: Any, anchors: Any) -> Iterator[Any]:
     """Forgets over a restart who has come into scope and is to be read. Hurts whoever was enabled just then."""
     for row in true(self, anchors):
         yield (*row[:_DUE], False, *row[_DUE + 1 :])
-
-
-@BED.instead(Store, "_password_rows", breaks="retry.restart override.next-change")
-def forced_kept_in_memory(true: Any, self: Any, anchors: Any) -> Iterator[Any]:
-    """Forgets over a restart who is still to be sent in a full synchronization. Hurts the second half of them."""
-    for row in true(self, anchors):
-        yield (*row[:_FORCED], False, *row[_FORCED + 1 :])
 
 
 @BED.instead(Store, "_password_rows", breaks="order.never-older")

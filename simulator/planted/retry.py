@@ -31,7 +31,7 @@ def gives_up_after_ten(true: Any, self: Any) -> Any:
         state
         for state in chosen
         if state.status not in RETRIED
-        or sum(each.status in RETRIED for each in log.attempts(state.anchor, now)) < TRIES_MAX
+        or sum(each.result in RETRIED for each in log.attempts(state.anchor, now)) < TRIES_MAX
     ]
 
 
@@ -125,13 +125,6 @@ def impatient(true: Any, self: Any) -> bool:
 def pause_ends_a_moment_late(true: Any, self: Any) -> bool:
     """Counts the last instant of a pause as part of it. Hurts users by a whole cycle, if the pause ends on the grid."""
     return bool(true(self)) or (self._held_until is not None and self._clock() == self._held_until)
-
-
-@BED.instead(TenantLink, "_hold", breaks="retry.throttle")
-def shorter_pause_wins(true: Any, self: Any, seconds: float) -> None:
-    """Lets a later, shorter pause end a longer one. Hurts the tenant, which asked for both."""
-    self._held_until = None
-    true(self, seconds)
 
 
 @BED.instead(TenantLink, "_hold", breaks="retry.throttle")

@@ -41,12 +41,6 @@ def grid_drifts(true: Any, self: Any, now: Any) -> None:
         self.next = now + self._interval
 
 
-@BED.instead(Grid, "due", breaks="cycle.two-minutes")
-def missed_start_is_made_up(true: Any, self: Any, now: Any) -> bool:
-    """Starts a cycle at once that fell due while another one ran. Hurts slow networks: cycles run without a pause."""
-    return self.next is not None and self.next <= now
-
-
 @BED.instead(Grid, "begin", breaks="cycle.two-minutes")
 def grid_outlives_restart(true: Any, self: Any, now: Any) -> None:
     """Begins the grid at the full two minutes of the clock. Hurts whoever restarts the service to have a cycle now."""

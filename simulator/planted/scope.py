@@ -103,12 +103,6 @@ def ou_is_flat(true: Any, dn: str, container: str) -> bool:
     return bool(true(dn, container)) and "," not in rules.normal(dn)[: -len(container) - 1].replace("\\,", "")
 
 
-@BED.instead(rules, "is_below", breaks="scope.filtered")
-def escaped_comma_parts(true: Any, dn: str, container: str) -> bool:
-    """Takes an escaped comma in a name for the end of a part. Hurts a person named like an OU's path."""
-    return rules.normal(dn).endswith("," + container)
-
-
 @BED.instead(rules, "normal", breaks="scope.filtered")
 def blanks_in_names_count(true: Any, dn: str) -> str:
     """Does not pass over blanks behind the commas of a name. Hurts whoever wrote the filter with blanks."""

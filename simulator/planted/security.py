@@ -11,7 +11,6 @@ from pwsync.diagnose import Examination
 from pwsync.event_log import Event
 from pwsync.fips import ServerCrypto
 from pwsync.password_cycle import PasswordCycle
-from pwsync.store import Store
 from pwsync.tenant_link import TenantLink
 from simulator.active_directory.replication import ReplicationServer
 from simulator.active_directory.state import Domain
@@ -60,12 +59,6 @@ def one_right_is_enough(true: Any, self: Any, account: Any, keys: Any, *, single
     true(self, account, keys, single=False, bare=True)
 
 
-@BED.instead(ReplicationServer, "_check_rights", breaks="security.replication-rights")
-def single_objects_need_one_right(true: Any, self: Any, account: Any, keys: Any, *, single: bool, bare: bool) -> None:
-    """Asks for one right only where a single object is read. Hurts one user at a time."""
-    true(self, account, keys, single=False, bare=bare or single)
-
-
 @BED.instead(Domain, "rights_of", breaks="security.replication-rights")
 def rights_reach_into_children(true: Any, self: Any, entry: Any) -> Any:
     """Lets rights on the forest's root count in its child domains. Hurts a child domain that granted none."""
@@ -107,12 +100,6 @@ def file_counts_at_once(true: Any, self: Any) -> Any:
     Hurts who tries it out here and does the same at work.
     """
     return self.config
-
-
-@BED.instead(Store, "attempts", breaks="diagnose.finds")
-def log_of_one_day(true: Any, self: Any, anchor: str, now: Any) -> Any:
-    """Keeps a user's attempts for a day, not for seven. Hurts whoever looks on Monday for Friday's reason."""
-    return [attempt for attempt in true(self, anchor, now) if now - attempt.time < timedelta(days=1)]
 
 
 BED.constant(

@@ -340,10 +340,3 @@ def disabled_only_at_birth(true: Any, self: Any, anchor: str, user: Any, known: 
     true(self, anchor, user, known, *arguments)
     if user is not None and before is not None:
         user.enabled = before
-
-
-@BED.instead(Tenant, "contact", breaks="heartbeat.idle")
-def only_pings_are_signs_of_life(true: Any, self: Any, *, ping: bool) -> None:
-    """Raises the alert though batches come. Hurts administrators of a busy company, who are called at night."""
-    if ping:
-        true(self, ping=True)

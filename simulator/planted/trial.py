@@ -18,6 +18,7 @@ from simulator.planted import plants
 from simulator.planted.plant import watched
 from simulator.scenario.result import Failure, RunResult
 from simulator.scenario.runner import SUSPECTED_FOR, RunOptions, run_case
+from simulator.workers import FaultBoundary
 
 if TYPE_CHECKING:
     from simulator.scenario.file import Case
@@ -110,8 +111,10 @@ def file_of(case: str) -> str:
 
 
 def run_job(job: Trial | Watch) -> Verdict | Sighting:
-    """Run a trial, or watch."""
-    return try_out(job) if isinstance(job, Trial) else watch(job)
+    """Run a trial, or watch. Never raises but for Ctrl-C."""
+    with FaultBoundary() as boundary:
+        return try_out(job) if isinstance(job, Trial) else watch(job)
+    return died(job, run_job, (boundary.fault or "").strip())
 
 
 def try_out(trial: Trial) -> Verdict:
