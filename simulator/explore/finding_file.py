@@ -123,12 +123,14 @@ def _add_faults(document: Document, bad: Rerun, number: int) -> None:
         if index in bad.fired:
             between = each.get("between")
             faults.append({**each, "between": [between[0], last] if between else ["+0s", last]})
+    timeline = document.pop("timeline", [])
     document["faults"] = [_fault(bad, number), *faults]
+    document["timeline"] = timeline
 
 
 def _fault(bad: Rerun, number: int) -> Document:
     found = rule(bad.point.on, bad.word, None if "=" in bad.word else number)
-    values = {key_of(name): getattr(found, name) for name in found.model_fields_set}
+    values = {key_of(name): getattr(found, name) for name in type(found).model_fields if name in found.model_fields_set}
     if "=" in bad.word:  # calls are counted by the batches that carry the user
         values["between"] = [bad.point.at, bad.point.at]
     return {key: _text(value) for key, value in values.items()}

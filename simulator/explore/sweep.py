@@ -14,7 +14,7 @@ from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from contextlib import ExitStack
 from dataclasses import dataclass, field
-from itertools import islice
+from itertools import islice, pairwise
 from random import Random
 from typing import TYPE_CHECKING, TypeVar
 
@@ -51,7 +51,7 @@ class Only:
         return not self.word or self.word in (word, kind_of(word))
 
 
-_ONLY = re.compile(r"(?P<point>(?P<on>[a-z.-]+)(?P<at>@\+[0-9a-z]+(?:#[0-9]+)?)?)?(?::(?P<word>.+))?")
+_ONLY = re.compile(r"(?P<point>(?P<on>[a-z.-]+)(?P<at>@\+[0-9a-z]+(?:#[0-9]+)?)?)?(?::(?P<word>[^:]+))?")
 
 
 def read_only(text: str) -> Only:
@@ -176,7 +176,8 @@ def spread(items: Sequence[A], count: int, seed: int) -> list[A]:
     if count >= len(items):
         return list(items)
     random = Random(seed)  # noqa: S311 - a sample must repeat
-    return [items[int((index + random.random()) * len(items) / count)] for index in range(count)]
+    bounds = [index * len(items) // count for index in range(count + 1)]
+    return [items[random.randrange(first, after)] for first, after in pairwise(bounds)]
 
 
 def _control(task: tuple[Case, SweepOptions]) -> tuple[Control | None, str]:

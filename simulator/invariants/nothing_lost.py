@@ -6,12 +6,17 @@ from collections.abc import Iterable
 from uuid import UUID
 
 from simulator.invariants.base import Invariant, Violation
+from simulator.invariants.ledger import Facts
 
 
 class NothingLost(Invariant):
     """A change that the agent has read is somewhere."""
 
     id = "nothing-lost"
+
+    def begin(self) -> None:
+        self._absent: set[UUID] = set()
+        self._came: dict[UUID, Facts] = {}
 
     def instant(self) -> Iterable[Violation]:
         world, ledger = self.world, self.ledger
@@ -46,4 +51,16 @@ class NothingLost(Invariant):
         home = ledger.homes[guid].name
         if None in world.sync_off or home in world.sync_off:
             return False
-        return world.tenant.find_by_anchor(ledger.anchor(guid)) is not None
+        return self._is_there(guid)
+
+    def _is_there(self, guid: UUID) -> bool:
+        """Whether the tenant has the object; of one that it got only now, the password is still to be read (again)."""
+        world, ledger = self.world, self.ledger
+        if world.tenant.find_by_anchor(ledger.anchor(guid)) is None:
+            self._absent.add(guid)
+            return False
+        if guid in self._absent:
+            self._absent.remove(guid)
+            self._came[guid] = Facts(None, world.clock(), len(world.network.attempts))
+        came = self._came.get(guid)
+        return came is None or ledger.was_read_since(guid, came)
