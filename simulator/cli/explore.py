@@ -251,7 +251,7 @@ def told(finding: Finding) -> str:
     times = f"{finding.runs} run{'s' * (finding.runs != 1)} broke {finding.way}; the first was seed"
     lines = [f"{times} {finding.result.seed}", result_text(finding.result)]
     if finding.path is not None:
-        lines.append(f"written to {finding.path}; repeat it with: pwsync run {finding.path}")
+        lines.append(f"written to {finding.path}; repeat it with: {finding.result.repeat}")
     return "\n".join(lines)
 
 
