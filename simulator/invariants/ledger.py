@@ -142,9 +142,9 @@ class Ledger:
         """Whether the user's domain was read after an object cycle had brought these facts."""
         return self._last_read.get(self.homes[guid].name, 0) > facts.attempts
 
-    def account(self, guid: UUID) -> Account | None:
-        """The user's directory object; None if it was deleted."""
-        return self._account(guid)
+    def account(self, guid: UUID, on: str | None = None) -> Account | None:
+        """The user's directory object, as a controller has it, or as it will be everywhere; None if deleted."""
+        return self._account(guid, on)
 
     def update(self) -> None:
         """Take in what the instant brought."""

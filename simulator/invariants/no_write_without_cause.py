@@ -58,8 +58,8 @@ class NoWriteWithoutCause(Invariant):
         return sum(1 for when, name in self.world.orders if name in (None, domain) and when <= item.attempt.started)
 
     def _must_change_moved(self, item: Sent) -> bool:
-        """Whether "must change" was set or cleared by itself since the password was set."""
-        account = self.ledger.account(item.guid)
+        """Whether "must change" was set or cleared by itself since the password was set, where the agent read it."""
+        account = self.ledger.account(item.guid, item.read_at[0] if item.read_at else None)
         if account is None:
             return False
         flag, password = account.entry.stamp("pwdlastset"), account.entry.stamp("unicodepwd")
