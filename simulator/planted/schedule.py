@@ -136,12 +136,13 @@ def does_not_wait_for_import(true: Any, self: Any, domain: Any) -> bool:
 @BED.instead(PasswordCycle, "select", breaks="initial.after-objects")
 def does_not_wait_for_export(true: Any, self: Any) -> Any:
     """Sends the password of a user whom the tenant does not have yet. Hurts the log: each such user is an error."""
-    records = [record for record in self._state.objects.values() if record.exported is None and record.wanted]
+    records = [record for record in self._state.objects.values() if not record.confirmed and record.wanted]
+    before = [record.exported for record in records]
     for record in records:
-        record.exported = b"?"
+        record.exported = b""
     chosen = true(self)
-    for record in records:
-        record.exported = None
+    for record, exported in zip(records, before, strict=True):
+        record.exported = exported
     return chosen
 
 
