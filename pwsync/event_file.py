@@ -10,6 +10,7 @@ import json
 import os
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
@@ -72,7 +73,11 @@ class EventFile:
 
 
 def read(path: Path) -> Iterator[Record]:
-    """The records of a log, oldest first; none if there is no file. What is no record is passed over."""
+    """The records of a log, oldest first; none if there is no file. What is no record is passed over.
+
+    No number comes twice: a second agent that could not start has written into the log of the first.
+    """
+    last = 0
     for each in (path.with_name(path.name + OLD), path):
         try:
             stream = each.open("rb")
@@ -82,7 +87,8 @@ def read(path: Path) -> Iterator[Record]:
             for line in stream:
                 record = _record(line)
                 if record is not None:
-                    yield record
+                    last = max(record.number, last + 1)
+                    yield replace(record, number=last)
 
 
 def _values(record: Record) -> dict[str, Any]:

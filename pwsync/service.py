@@ -67,7 +67,6 @@ class Service:
         self._alarm = _Alarm(time, lambda: self._inbox.put(_DUE))
         self._clock = _CycleClock(time)
         self._cycles: dict[str, datetime | None] = {"object": None, "password": None}
-        self._events = EventFile(events_of(configuration.store), computer(configuration))
         self._remote = RemotePorts(
             configuration,
             clock=self._clock,
@@ -76,6 +75,11 @@ class Service:
             run_history=self._note_cycle,
             commit=self._commit,
         )
+        try:
+            self._events = EventFile(events_of(configuration.store), computer(configuration))
+        except BaseException:
+            self._remote.close()
+            raise
         try:
             self.agent = SyncAgent(self._remote.ports)
         except BaseException:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import resource
 import socket
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
@@ -159,6 +160,27 @@ class TestEventFile:
         assert numbers == list(range(numbers[0], 41))
         assert 3 <= len(numbers) < 20
         assert sum(each.stat().st_size for each in tmp_path.iterdir()) <= 2000
+
+    def test_two_writers(self, tmp_path: Path) -> None:
+        """Numbers stay different where another agent wrote into the log meanwhile."""
+        first, second = EventFile(tmp_path / "log", "S"), EventFile(tmp_path / "log", "S")
+        for log in (first, second, first):
+            log.write(event())
+        assert [each.number for each in read(tmp_path / "log")] == [1, 2, 3]
+        first.close()
+        second.close()
+
+    def test_no_room(self, tmp_path: Path) -> None:
+        """What can't be written is counted, and stops nobody."""
+        log, before = EventFile(tmp_path / "log", "S"), resource.getrlimit(resource.RLIMIT_FSIZE)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (1000, before[1]))
+        try:
+            for _ in range(10):
+                log.write(event())
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, before)
+        assert 0 < log.lost < 10
+        log.close()
 
     def test_foreign_lines(self, tmp_path: Path) -> None:
         """What is no record is passed over."""
