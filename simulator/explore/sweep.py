@@ -26,7 +26,10 @@ if TYPE_CHECKING:
     from simulator.scenario.file import Case
 
 CHUNK = 24
-"""So many reruns of one case are handed to a worker at once."""
+"""So many reruns of one case are handed to a worker at once, at most."""
+
+CHUNK_ATTEMPTS = 10_000
+"""Reruns of a long case are handed over fewer at a time: so many attempts together, at most."""
 
 A = TypeVar("A")
 B = TypeVar("B")
@@ -167,7 +170,8 @@ def plan(found: Sweep, options: SweepOptions) -> Iterator[Chunk]:
         of_case.setdefault(index, []).append((point, word))
     for index, items in of_case.items():
         rest = iter(items)
-        while chunk := tuple(islice(rest, CHUNK)):
+        size = max(1, min(CHUNK, CHUNK_ATTEMPTS // max(1, found.controls[index].attempts)))
+        while chunk := tuple(islice(rest, size)):
             yield Chunk(index, chunk)
 
 
