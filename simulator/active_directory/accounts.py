@@ -279,7 +279,7 @@ def create(
         raise Refusal("no-such-class", f"{user_class!r} is not a class of users", ldap=65)
     display_name = display_name or name
     upn = upn or f"{name}@{domain.name}"
-    more = typed(attributes) if attributes else {}
+    more = controller.replica.linked(typed(attributes)) if attributes else {}
     check_names(domain, controller, name, upn, None)
     rules = domain.policy
     if check_policy and password is not None:
@@ -371,6 +371,7 @@ def update(
     given = dict(attributes or {})
     changes: dict[str, Value | None] = typed({name: value for name, value in given.items() if value is not None})
     changes |= typed({name: [] for name, value in given.items() if value is None})
+    controller.replica.linked(changes)
     name = changes.get("samaccountname")
     check_names(domain, controller, name if isinstance(name, str) else None, upn, entry)
     if upn is not None:

@@ -88,7 +88,7 @@ class _Unit:
     site: Site
     department: str
     shared: dict[str, Value]
-    leads: list[str] = field(default_factory=list)
+    leads: list[tuple[bytes]] = field(default_factory=list)
     members: list[bytes] = field(default_factory=list)
 
 
@@ -114,7 +114,7 @@ class _Company:
         self._random = random
         self._shares = shares
         self._services = min(count, round(count * shares.service) or int(count >= 20 and shares.service > 0))
-        self._head = ""
+        self._head: tuple[bytes] | None = None
         self._people = count - self._services
         self._count = count
         self._names = AccountNames(domain)
@@ -179,7 +179,7 @@ class _Company:
             check_policy=False,
         )
         if len(unit.members) % SPAN == 0:
-            unit.leads.append(entry.dn)
+            unit.leads.append((entry.guid,))
             self._head = self._head or unit.leads[0]
         unit.members.append(entry.guid)
         self.made.append(Invented(name, password, domain.password_log[-1].guid))
@@ -199,8 +199,8 @@ class _Company:
             values["manager"] = manager
         return values
 
-    def _manager(self, unit: _Unit) -> str:
-        """DN of whom the next person of a unit reports to: a lead, a lead's lead, the head of all; nobody."""
+    def _manager(self, unit: _Unit) -> tuple[bytes] | None:
+        """Whom the next person of a unit reports to, as a link: a lead, a lead's lead, the head of all; nobody."""
         at = len(unit.members)
         if at % SPAN:
             return unit.leads[at // SPAN]
@@ -252,7 +252,6 @@ class _Company:
         """Machines, each managed by one of the people."""
         home = self._controller.home("OU=Workstations")
         members = [member for unit in self._units for member in unit.members]
-        by_guid = self._controller.replica.by_guid
         for number in range(int(self._count * self._shares.computers) if members else 0):
             host = f"WS{number + 1:06d}"
             if f"{host.lower()}$" in self._controller.replica.by_name:
@@ -262,7 +261,7 @@ class _Company:
                 "useraccountcontrol": policy.WORKSTATION_ACCOUNT,
                 "pwdlastset": self._now - int(self._random.random() * 30) * DAY,
                 "dnshostname": f"{host.lower()}.{self._domain.name}",
-                "managedby": by_guid[members[int(self._random.random() * len(members))]].dn,
+                "managedby": (members[int(self._random.random() * len(members))],),
             }
             self._controller.create(home, host, CLASSES["computer"], values, rid=self._controller.take_rid())
 

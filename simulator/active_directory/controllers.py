@@ -193,6 +193,7 @@ def _copied(replica: Replica, owner: object) -> Replica:
     copy = Replica(replica.invocation, replica.domain_sid, owner)
     copy.usn, copy.originated, copy.tree_version = replica.usn, replica.originated, replica.tree_version
     copy.known, copy.reached, copy.groups_of = dict(replica.known), dict(replica.reached), dict(replica.groups_of)
+    copy.linked_from = {target: dict(entries) for target, entries in replica.linked_from.items()}
     twins = copy.by_guid = {guid: entry.copied(copy) for guid, entry in replica.by_guid.items()}
     for guid, entry in replica.by_guid.items():
         twin = twins[guid]

@@ -10,8 +10,9 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 
 from simulator.active_directory import names
-from simulator.active_directory.replica import TOMBSTONE_KEEPS, Entry, Replica, Stamp, tombstone_name
+from simulator.active_directory.replica import Entry, Replica, Stamp
 from simulator.active_directory.schema import ATTRIBUTES, Value
+from simulator.active_directory.tombstones import strip, tombstone_name
 
 DELETION, PLACE, NAME, CLASS = "isdeleted", "name", "samaccountname", "objectclass"
 
@@ -111,6 +112,7 @@ class _Pull:
         replica.unindex(entry, entry.values if deletion else news)
         if deletion:
             replica.groups_of.pop(entry.guid, None)
+            replica.drop_links_to(entry)
             entry.deleted = True
         if moves:
             replica.unhook(entry)
@@ -149,8 +151,7 @@ class _Pull:
             else:
                 entry.values[key] = value
         if entry.deleted:
-            for key in [each for each in entry.values if each not in TOMBSTONE_KEEPS]:
-                del entry.values[key]
+            strip(entry)
         elif "lockouttime" in keys and not entry.integer("lockouttime"):
             entry.values["badpwdcount"] = 0  # unconfirmed: an unlocked account's wrong passwords are forgotten here too
 
@@ -187,7 +188,8 @@ class _Pull:
         The account that got its sAMAccountName earlier loses it: it is called ``$DUPLICATE-`` and its RID then.
         """
         if theirs is not None and not entry.deleted and _place_of(entry) != _place_of(theirs):
-            self._mine.touch(entry, (PLACE, entry.kind.rdn.lower()), self._seconds)
+            keys = (PLACE,) if entry.rdn == theirs.rdn else (PLACE, entry.kind.rdn.lower())
+            self._mine.touch(entry, keys, self._seconds)
         if rival is None:
             return
         winner, loser = (entry, rival) if _stamp(entry, NAME).wins_over(_stamp(rival, NAME)) else (rival, entry)

@@ -201,6 +201,8 @@ class Check:
                 if attribute is None:
                     continue
             if attribute.key in LINKS:
+                if attribute.single and any(key == attribute.key for _, key, _ in planned.links):
+                    raise self._fail(number, f"{attribute.name} takes one value")
                 planned.links.append((number, attribute.key, utf8(octets, number, self._file)))
                 continue
             try:

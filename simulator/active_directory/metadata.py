@@ -14,7 +14,7 @@ from uuid import UUID
 
 from simulator.active_directory import schema_figures as figures
 from simulator.active_directory.configuration import Names
-from simulator.active_directory.schema import ATTRIBUTES
+from simulator.active_directory.schema import ATTRIBUTES, BORN_EMPTY
 from simulator.active_directory.times import moment_of_seconds
 from simulator.active_directory.virtual import VIRTUAL
 
@@ -29,7 +29,8 @@ _HEADER, _ENTRY = struct.Struct("<IIII"), struct.Struct("<IIq16sqq")
 def stamps(entry: Entry) -> list[tuple[int, str, Stamp]]:
     """Number, name and stamp of every replicated attribute that the entry has or once had, in order of the number."""
     keys: Iterable[str] = {
-        DESCRIPTOR: None, **dict.fromkeys(VIRTUAL), **entry.kind.defaults, **entry.values, **entry.stamps
+        DESCRIPTOR: None, **dict.fromkeys(VIRTUAL), **entry.kind.defaults, **entry.values, **entry.stamps,
+        **dict.fromkeys(BORN_EMPTY),
     }  # fmt: skip
     found = []
     for key in keys:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from simulator.active_directory import descriptors, errors, schema, values
+from simulator.active_directory import descriptors, errors, extended_names, schema, values
 from simulator.active_directory import schema_figures as figures
 from simulator.active_directory.controls import EVERY_PART, Wishes
 from simulator.active_directory.errors import LdapError
@@ -52,8 +52,8 @@ class Reader:
         """Attributes of the schema by the names asked for, each once; secrets are nobody's to read."""
         found: dict[str, Attribute] = {}
         for text in asked:
-            name, _, options = text.partition(";")
-            attribute = schema.attribute(name)
+            _, _, options = text.partition(";")
+            attribute = schema.attribute(text)
             if attribute is None or attribute.secret or (scope and attribute.key in BASE_ONLY):
                 continue
             if options.startswith("range="):
@@ -70,6 +70,8 @@ class Reader:
 
     def read(self, entry: Entry) -> tuple[str, Values]:
         """DN and values of an entry."""
+        if not readable(entry, self._session):
+            return self.dn(entry), []
         attributes = self._all(entry) if self.every else self.attributes
         types_only, found = self._types_only, []
         for attribute in attributes:
@@ -77,6 +79,8 @@ class Reader:
             if value is None:
                 continue
             octets = values.all_octets(value)
+            if self._extended is not None and attribute.syntax == schema.NAME:
+                octets = extended_names.extended(self._session.controller, octets, self._extended)
             if len(octets) > VALUES_MAX or attribute.key in self._ranges:
                 found += self._ranged(attribute, octets)
             else:
@@ -113,6 +117,11 @@ class Reader:
                 return None  # whoever may not see how the object is audited sees nothing
             return descriptors.descriptor(entry, parts)
         return _PERSONAL[attribute.key](entry, self._session)
+
+
+def readable(entry: Entry, session: Session) -> bool:
+    """Whether a reader sees an entry's attributes: password settings are for administrators (product documentation)."""
+    return entry.kind.name != "msDS-PasswordSettings" or session.administrator()
 
 
 def allowed_attributes(entry: Entry) -> list[str]:
@@ -163,7 +172,8 @@ _COMMON = [
     schema.ATTRIBUTES[key]
     for key in ("objectclass", "cn", "ou", "dc", "distinguishedname", "instancetype", "whencreated", "whenchanged",
                 "usncreated", "usnchanged", "name", "objectguid", "objectsid", "samaccounttype", "objectcategory",
-                "isdeleted", "isrecycled", "memberof", "wellknownobjects")
+                "isdeleted", "isrecycled", "memberof", "directreports", "managedobjects",
+                "wellknownobjects")
 ]  # fmt: skip
 
 

@@ -8,13 +8,13 @@ have checked everything before: a write never fails half-way. What other copies 
 
 from __future__ import annotations
 
-from array import array
-from bisect import bisect_right
 from collections.abc import Callable, Collection, Iterator, Mapping
 from typing import NamedTuple
 
 from simulator.active_directory import names, policy
-from simulator.active_directory.schema import LINKS, ObjectClass, Value
+from simulator.active_directory.change_log import ChangeLog
+from simulator.active_directory.schema import BORN_EMPTY, INDEXED_LINKS, LINKS, ObjectClass, Scalar, Value
+from simulator.active_directory.tombstones import lost, strip, tombstone_name
 from simulator.active_directory.virtual import VIRTUAL
 
 FIRST_USN = 8192
@@ -148,6 +148,8 @@ class Entry:
         own = self.stamps.get(key)
         if own is not None:
             return own
+        if key in BORN_EMPTY and self.kind.is_account:
+            return self.created
         return self.created if self.get(key) is not None else None
 
     def copied(self, replica: Replica) -> Entry:
@@ -169,37 +171,6 @@ class Entry:
 
     def __repr__(self) -> str:
         return f"<Entry {self.dn}>"
-
-
-class ChangeLog:
-    """Entries in order of their last change. A record is stale when its entry has changed again."""
-
-    def __init__(self) -> None:
-        self._usns = array("q")
-        self._entries: list[Entry] = []
-        self._stale = 0
-
-    def append(self, usn: int, entry: Entry, again: bool) -> None:
-        self._usns.append(usn)
-        self._entries.append(entry)
-        if again:
-            self._stale += 1
-            if self._stale > 1000 and self._stale * 2 > len(self._entries):
-                self._compact()
-
-    def since(self, usn: int) -> Iterator[Entry]:
-        """Entries whose last change lies after ``usn``, in order; costs what was written since, not what exists."""
-        usns, entries = self._usns, self._entries
-        for at in range(bisect_right(usns, usn), len(entries)):
-            entry = entries[at]
-            if entry.usn == usns[at]:
-                yield entry
-
-    def _compact(self) -> None:
-        live = [entry for usn, entry in zip(self._usns, self._entries, strict=True) if entry.usn == usn]
-        self._usns = array("q", [entry.usn for entry in live])
-        self._entries = live
-        self._stale = 0
 
 
 class Replica:
@@ -227,6 +198,7 @@ class Replica:
         self.by_upn: dict[str, Entry] = {}
         self.by_rid: dict[int, Entry] = {}
         self.groups_of: dict[bytes, tuple[bytes, ...]] = {}
+        self.linked_from: dict[tuple[str, bytes], dict[bytes, None]] = {}
         self.tree_version = 0
         self.root: Entry = None  # type: ignore[assignment] # set by the first create
         self.deleted_objects: Entry = None  # type: ignore[assignment] # set when the domain's tree is made
@@ -274,6 +246,10 @@ class Replica:
         if "member" in values:
             for member in member_guids(entry):
                 self.groups_of[member] = (*self.groups_of.get(member, ()), entry.guid)
+        for key in INDEXED_LINKS:
+            target = linked_guid(entry, key) if key in values else None
+            if target is not None:
+                self.linked_from.setdefault((key, target), {})[entry.guid] = None
 
     def unindex(self, entry: Entry, keys: Collection[str]) -> None:
         """Forget what an entry is found by under these keys."""
@@ -284,6 +260,10 @@ class Replica:
         if "member" in keys:
             for member in member_guids(entry):
                 self.groups_of[member] = tuple(group for group in self.groups_of.get(member, ()) if group != entry.guid)
+        for key in INDEXED_LINKS:
+            target = linked_guid(entry, key) if key in keys else None
+            if target is not None:
+                self.linked_from.get((key, target), {}).pop(entry.guid, None)
 
     def write(
         self,
@@ -347,11 +327,12 @@ class Replica:
         if entry.parent is parent and entry.rdn == rdn:
             return False
         usn = self.usn = self.usn + 1
+        keys = ("name",) if entry.rdn == rdn else ("name", entry.kind.rdn.lower())
         self.unhook(entry)
         self.tree_version += 1
         entry.parent, entry.rdn = parent, rdn
         self.hook(entry)
-        self._stamp(entry, ("name", entry.kind.rdn.lower()), seconds, usn)
+        self._stamp(entry, keys, seconds, usn)
         self._touch(entry, seconds, usn)
         return True
 
@@ -369,17 +350,19 @@ class Replica:
             entry.parent.children.pop(entry.key, None)
 
     def delete(self, entry: Entry, seconds: int) -> None:
-        """Make a tombstone: renamed, below Deleted Objects, with what [MS-ADTS] 3.1.1.5.5.1 keeps."""
+        """Make a tombstone: renamed, below Deleted Objects, with what [MS-ADTS] 3.1.1.5.5.1 keeps.
+
+        What it loses counts as changed, the class's defaults among it.
+        """
         self._leave_groups(entry, seconds)
+        self.drop_links_to(entry)
         usn = self.usn = self.usn + 1
-        lost = [key for key in entry.values if key not in TOMBSTONE_KEEPS]
+        self._stamp(entry, lost(entry), seconds, usn)
         self.unindex(entry, entry.values)
-        self._stamp(entry, [key for key in lost if key not in _SILENT], seconds, usn)
         parent_dn = self.root.dn if entry.parent is None else entry.parent.dn
         self.unhook(entry)
         self.tree_version += 1
-        for key in lost:
-            entry.values.pop(key)
+        strip(entry)
         self._stamp(entry, ("isdeleted", "isrecycled", "lastknownparent", "name", entry.kind.rdn.lower()), seconds, usn)
         entry.values["lastknownparent"] = parent_dn
         entry.rdn = tombstone_name(entry.rdn, entry.guid)
@@ -395,8 +378,6 @@ class Replica:
         usn = self.usn = self.usn + 1
         self.unhook(entry)
         self.tree_version += 1
-        for key in _SILENT.intersection(changes):
-            entry.stamps.setdefault(key, entry.created)  # kept with the tombstone, though the value went
         keys = ("isdeleted", "isrecycled", "name", entry.kind.rdn.lower(), *changes)
         self._stamp(entry, keys, seconds, usn)
         entry.deleted, entry.parent, entry.rdn = False, parent, rdn
@@ -414,6 +395,28 @@ class Replica:
             group = self.by_guid[guid]
             left = tuple(member for member in member_guids(group) if member != entry.guid)
             self.write(group, {"member": left or None}, seconds)
+
+    def link(self, name: str) -> Scalar:
+        """What a link to the object of that name is kept as: its objectGUID; the name, if it lies elsewhere."""
+        try:
+            entry = self.resolve(names.parse_dn(name))
+        except names.InvalidName:
+            entry = None
+        return name if entry is None else entry.guid
+
+    def linked(self, values: dict[str, Value | None]) -> dict[str, Value | None]:
+        """``values`` with links of one value as they are kept instead of names."""
+        for key in INDEXED_LINKS:
+            name = values.get(key)
+            if isinstance(name, str):
+                values[key] = (self.link(name),)
+        return values
+
+    def drop_links_to(self, entry: Entry) -> None:
+        """Forget the links of one value to what is deleted: nothing of those who had them is said to have changed."""
+        for key in INDEXED_LINKS:
+            for guid in self.linked_from.pop((key, entry.guid), ()):
+                self.by_guid[guid].values.pop(key, None)
 
     def resolve(self, parts: list[tuple[str, str]]) -> Entry | None:
         """The entry of a parsed DN, or None."""
@@ -449,16 +452,6 @@ class Replica:
                 waiting += reversed(entry.children.values())
 
 
-TOMBSTONE_KEEPS = frozenset(("samaccountname", "useraccountcontrol", "lastknownparent"))
-_SILENT = frozenset(("unicodepwd", "dbcspwd", "ntpwdhistory", "lmpwdhistory", "supplementalcredentials"))
-# A tombstone's secrets keep their metadata, unchanged.
-
-
-def tombstone_name(rdn: str, guid: bytes) -> str:
-    """What a deleted object is called: its name, mangled so that the name is free again."""
-    return f"{rdn}\nDEL:{names.guid_text(guid)}"
-
-
 def is_urgent(entry: Entry, changes: Mapping[str, Value | None]) -> bool:
     """Whether changes of an entry are to be replicated at once ([MS-ADTS] 3.1.1.5.1.7).
 
@@ -476,6 +469,13 @@ def member_guids(group: Entry) -> tuple[bytes, ...]:
     """The members of a group: links are kept by objectGUID, so that they follow renames."""
     found = group.values.get("member")
     return tuple(each for each in found if isinstance(each, bytes)) if isinstance(found, tuple) else ()
+
+
+def linked_guid(entry: Entry, key: str) -> bytes | None:
+    """What an entry points to by a link of one value; None for nothing, and for what lies in another domain."""
+    found = entry.values.get(key)
+    first = found[0] if isinstance(found, tuple) else None
+    return first if isinstance(first, bytes) else None
 
 
 def hidden(entry: Entry) -> bool:

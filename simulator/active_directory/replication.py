@@ -43,7 +43,7 @@ WRITABLE_REPLICA, SPECIAL_SECRET_PROCESSING = 0x10, 0x40_0000
 EXTENDED_SUCCESS = 1
 """EXOP_ERR_SUCCESS ([MS-DRSR] 4.1.10.2.21)."""
 INSTANCE_TYPE = "instancetype"
-NOT_SENT = frozenset(("distinguishedname", "memberof", "objectguid", "subrefs", "msds-psoapplied"))
+NOT_SENT = schema.BACK_LINKS | {"distinguishedname", "objectguid", "subrefs"}
 """Attributes that are computed on each controller or name the object, and are not among what replicates."""
 
 
@@ -135,15 +135,16 @@ class ReplicationServer:
         self._check_context(message["naming_context"])
         keys, guid = known_keys(message["attributes"]), message.get("object")
         bare = bool(message.get("flags", WRITABLE_REPLICA) & SPECIAL_SECRET_PROCESSING)
-        self._check_rights(account, keys, single=guid is not None, bare=bare)
+        self._check_rights(account, keys, bare=bare)
         writer = _Writer(controller, keys, session.key, bare=bare)
         if guid is not None:
             entry = controller.replica.by_guid.get(_octets(guid))
             if entry is None:
                 raise ReplicationError(OBJECT_NOT_FOUND, "Directory object not found.")
-            found = writer.describe(entry, writer.stamps_of(entry))
+            stamps = writer.stamps_of(entry)
+            found = [writer.describe(entry, stamps)] if stamps else []  # nothing of what was asked for: no object
             cookie = _octets(message.get("cookie") or b"")
-            return {"objects": [found], "cookie": cookie, "more": False, "extended_ret": EXTENDED_SUCCESS}
+            return {"objects": found, "cookie": cookie, "more": False, "extended_ret": EXTENDED_SUCCESS}
         return writer.page(self._resumed(message), max(1, min(int(message["max_objects"]), OBJECTS_MAX)))
 
     def _resumed(self, message: Mapping[str, Any]) -> Cookie:
@@ -175,11 +176,10 @@ class ReplicationServer:
             raise ReplicationError(BAD_CONTEXT, "The naming context specified for this operation is invalid.")
         raise ReplicationError(BAD_NAME, "The distinguished name specified for this operation is invalid.")
 
-    def _check_rights(self, account: Entry, keys: Sequence[str], *, single: bool, bare: bool) -> None:
-        """Both rights for secrets and for single objects, Get-Changes alone for the rest, and for secrets that come
-        without values."""
+    def _check_rights(self, account: Entry, keys: Sequence[str], *, bare: bool) -> None:
+        """Both rights for secrets, Get-Changes alone for the rest, and for secrets that come without values."""
         rights = self._controller.domain.rights_of(account)
-        secret = single or any(schema.ATTRIBUTES[key].secret for key in keys)
+        secret = any(schema.ATTRIBUTES[key].secret for key in keys)
         if "replicate-changes" not in rights or (secret and not bare and "replicate-changes-all" not in rights):
             raise ReplicationError(DRA_ACCESS_DENIED, "Replication access was denied.")
 
@@ -278,7 +278,7 @@ class _Writer:
         for key, name in self._names:
             stamp = stamps.get(key)
             if stamp is None:
-                if key not in stored and entry.get(key) is None:
+                if key not in stored and entry.stamp(key) is None:
                     continue
                 stamp = created
             if stamp.local_usn > done and stamp.originating_usn > vector.get(stamp.invocation, 0):

@@ -117,8 +117,15 @@ lDAPAdminLimits text m; userParameters text
 """
 
 
-LINKS = frozenset(("member", "msds-psoappliesto"))
-"""Attributes kept as objectGUIDs, so that they follow renames and lose what is deleted."""
+INDEXED_LINKS = {"managedby": "managedobjects", "manager": "directreports"}
+"""Links of one value, by which what they point to is told who does: with the other ends."""
+
+LINKS = frozenset(("member", "msds-psoappliesto", *INDEXED_LINKS))
+"""Attributes kept as objectGUIDs, so that they follow renames and lose what is deleted (linkID; secretary and seeAlso
+are none). The name of what lies in another domain is kept as it is."""
+
+BACK_LINKS = frozenset(("memberof", "msds-psoapplied", *INDEXED_LINKS.values()))
+"""The other ends: computed, and not replicated."""
 
 
 def _read_attributes() -> dict[str, Attribute]:
@@ -172,13 +179,23 @@ PASSWORD_ATTRIBUTES = frozenset(
 )
 """What one password set changes, all in one transaction."""
 
+BORN_EMPTY = frozenset(("dbcspwd", "lmpwdhistory", "logonhours", "ntpwdhistory", "unicodepwd"))
+"""What the accounts database writes of each new account, with no value if there is none: it has metadata, and is named
+without values by replication."""
+
 
 def attribute(name: str) -> Attribute | None:
-    """The attribute of that name, whatever its case, or of that OID; None. Options (``;binary``) are ignored."""
+    """The attribute of that name, whatever its case, or of that OID; None.
+
+    Of options ``binary`` and ``range=`` are known ([MS-ADTS] 3.1.1.3.1.3.3): with another one a name
+    means nothing.
+    """
     found = ATTRIBUTES.get(name)
     if found is not None:
         return found
-    key = name.partition(";")[0].lower()
+    key, *options = name.lower().split(";")
+    if any(option != "binary" and not option.startswith("range=") for option in options):
+        return None
     if key.startswith("oid.") or key[:1].isdigit():
         return ATTRIBUTES.get(figures.name_of_oid(key.removeprefix("oid.")))
     return ATTRIBUTES.get(key)

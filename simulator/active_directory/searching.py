@@ -14,7 +14,7 @@ from simulator.active_directory.controls import SortKey, Wishes
 from simulator.active_directory.filter import Match, check_size, compiled
 from simulator.active_directory.filter_index import select
 from simulator.active_directory.filter_values import of_sid
-from simulator.active_directory.reading import Reader
+from simulator.active_directory.reading import Reader, readable
 from simulator.active_directory.replica import Entry, hidden
 from simulator.active_directory.requests import PAGED, SORT, SUPPORTED_CONTROLS, Found, Search
 from simulator.active_directory.root_dse import root_dse
@@ -90,7 +90,7 @@ def compare(session: Session, dn: str, name: str, value: bytes) -> bool:
         raise errors.unknown_attribute(name)
     if attribute.secret:
         return False
-    found = entry.get(attribute.key)
+    found = entry.get(attribute.key) if readable(entry, session) else None
     if found is None:
         raise errors.attribute_error(errors.NO_SUCH_ATTRIBUTE, 0x2080, attribute.name)
     if attribute.constructed:

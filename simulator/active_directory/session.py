@@ -30,9 +30,8 @@ class Session:
 
     @property
     def user(self) -> Entry | None:
-        """The bound account; None for anonymous, and once it is deleted."""
-        entry = None if self._bound is None else self.controller.replica.by_guid.get(self._bound)
-        return None if entry is None or entry.deleted else entry
+        """The bound account; None for anonymous. Whoever is bound stays so, even if the account is deleted."""
+        return None if self._bound is None else self.controller.replica.by_guid.get(self._bound)
 
     def unbind(self) -> None:
         """Forget who is bound."""

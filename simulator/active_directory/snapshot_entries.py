@@ -12,14 +12,15 @@ from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
+from simulator.active_directory.change_log import ChangeLog
 from simulator.active_directory.passwords import PasswordSet
-from simulator.active_directory.replica import _NO_STAMPS, ChangeLog, Entry, Replica, Stamp, _folded
-from simulator.active_directory.schema import ATTRIBUTES, CLASSES, Value
+from simulator.active_directory.replica import _NO_STAMPS, Entry, Replica, Stamp, _folded, linked_guid
+from simulator.active_directory.schema import ATTRIBUTES, CLASSES, INDEXED_LINKS, Value
 from simulator.active_directory.snapshot_format import SnapshotError
 from simulator.active_directory.times import EPOCH
 
 CHUNK = 500
-FIELDS = frozenset(("by_guid", "by_name", "by_upn", "by_rid", "groups_of", "log", "root", "notify"))
+FIELDS = frozenset(("by_guid", "by_name", "by_upn", "by_rid", "groups_of", "linked_from", "log", "root", "notify"))
 """Fields of a replica that these lines stand for."""
 
 _MICROSECOND = timedelta(microseconds=1)
@@ -156,6 +157,7 @@ def read(found: Iterator[Any], replica: Replica) -> dict[str, Any]:
     fields: dict[str, Any] = {
         "by_guid": dict(zip(guids, entries, strict=True)),
         "groups_of": {_guid(member, guids): tuple(_guid(each, guids) for each in of) for member, of in groups},
+        "linked_from": _linked_from(entries),
         "root": rows.root(),
         "log": _log(entries),
     }
@@ -171,6 +173,16 @@ def _at(entries: list[Any], number: int) -> Any:
     if type(number) is not int or number < 0:
         raise SnapshotError(f"the snapshot is damaged: {number!r} is no entry")
     return entries[number]
+
+
+def _linked_from(entries: list[Entry]) -> dict[tuple[str, bytes], dict[bytes, None]]:
+    found: dict[tuple[str, bytes], dict[bytes, None]] = {}
+    for entry in entries:
+        for key in INDEXED_LINKS:
+            target = linked_guid(entry, key) if key in entry.values else None
+            if target is not None:
+                found.setdefault((key, target), {})[entry.guid] = None
+    return found
 
 
 def _guid(reference: int | bytes, guids: list[bytes]) -> bytes:

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from simulator.active_directory import names
-from simulator.active_directory.schema import Value
+from simulator.active_directory.schema import INDEXED_LINKS, LINKS, Value
 from simulator.active_directory.times import generalized
 
 if TYPE_CHECKING:
@@ -71,8 +71,28 @@ def _linked(key: str) -> Callable[[Entry], Value | None]:
         stored = entry.values.get(key)
         if not isinstance(stored, tuple):
             return None
-        targets = [by_guid[guid] for guid in stored]  # type: ignore[index] # links are GUIDs
-        return _packed([target.dn for target in targets if not target.deleted])
+        found = []
+        for link in stored:
+            target = by_guid.get(link) if isinstance(link, bytes) else None
+            if target is None:
+                found += [link] if isinstance(link, str) else []
+            elif not target.deleted:
+                found.append(target.dn)
+        return _packed(found)
+
+    return names_of
+
+
+def _linking(key: str) -> Callable[[Entry], Value | None]:
+    """The names now of those who link to an entry under ``key``, in order of creation."""
+
+    def names_of(entry: Entry) -> Value | None:
+        linked = entry.replica.linked_from.get((key, entry.guid))
+        if not linked:
+            return None
+        by_guid = entry.replica.by_guid
+        found = sorted((by_guid[guid] for guid in linked), key=lambda each: (each.created.local_usn, each.guid))
+        return _packed([each.dn for each in found if not each.deleted])
 
     return names_of
 
@@ -137,8 +157,8 @@ VIRTUAL: dict[str, Callable[[Entry], Value | None]] = {
     "isrecycled": lambda entry: True if entry.deleted else None,
     "samaccounttype": _account_type,
     "memberof": _members_of,
-    "member": _linked("member"),
-    "msds-psoappliesto": _linked("msds-psoappliesto"),
+    **{key: _linked(key) for key in sorted(LINKS)},
+    **{back: _linking(key) for key, back in INDEXED_LINKS.items()},
     "parentguid": _parent_guid,
     "wellknownobjects": _well_known_texts,
 }

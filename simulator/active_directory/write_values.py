@@ -69,7 +69,8 @@ def read(session: Session, attribute: Attribute, octets: bytes, *, existing: boo
 
     Raises LdapError 21, 19, or 32 for a member that there is not.
     """
-    if attribute.key in schema.LINKS:
+    one = attribute.key in schema.INDEXED_LINKS
+    if attribute.key in schema.LINKS and not one:
         return _link(session, attribute, octets)
     try:
         found = values.read(attribute, octets)
@@ -79,8 +80,8 @@ def read(session: Session, attribute: Attribute, octets: bytes, *, existing: boo
         raise errors.attribute_error(problem.code, win32, attribute.name) from None
     _check_range(attribute, found)
     if existing and attribute.syntax == schema.NAME and isinstance(found, str):
-        return _name(session, attribute, found)
-    return found
+        found = _name(session, attribute, found)
+    return session.controller.replica.link(found) if one and isinstance(found, str) else found
 
 
 def _check_range(attribute: Attribute, value: Scalar) -> None:

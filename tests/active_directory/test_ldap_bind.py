@@ -252,13 +252,13 @@ def test_failed_rebind_is_anonymous(lab):
     assert connection.result["result"] == 1
 
 
-def test_deleted_user_is_anonymous(lab):
-    """A user who is deleted loses the connection's rights at once."""
+def test_deleted_user_stays_bound(lab):
+    """A user who is deleted keeps the open connection, and gets no new one."""
     lab.user()
     connection = lab.bind("CONTOSO\\alice", "Winter-2016!")
     lab.domain.delete_user("alice")
     connection.search("DC=contoso,DC=example", "(cn=Users)", attributes=["cn"])
-    assert connection.result["result"] == 1
+    assert connection.result["result"] == 0
     assert outcome(lab) == "525"
 
 

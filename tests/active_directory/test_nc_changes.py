@@ -88,7 +88,7 @@ class TestRights:
         [
             ("whole", (8453, 8453, 8453, 0)),
             ("object", (8453, 8453, 8453, 0)),
-            ("object-without-secrets", (8453, 8453, 8453, 0)),
+            ("object-without-secrets", (8453, 0, 8453, 0)),
             ("unicodePwd", (8453, 8453, 8453, 0)),
             ("pwdLastSet", (8453, 0, 8453, 0)),
             ("special", (8453, 0, 8453, 0)),

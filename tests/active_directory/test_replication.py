@@ -143,14 +143,15 @@ class TestRights:
         else:
             assert code_of(client.changes, None, ROOT, attributes) == 8453
 
-    def test_single_object_needs_both(self, lab):
-        """One object is read with both rights only; granting gives them back."""
+    def test_secrets_of_a_single_object_need_both(self, lab):
+        """Secrets of one object are read with both rights only; granting gives them back."""
         lab.user()
         client, guid = client_of(lab), lab.domain.find("alice").guid
         lab.domain.revoke("replicate-changes-all")
-        assert code_of(client.object, guid, ROOT, ["pwdLastSet"]) == 8453
-        lab.domain.grant("replicate-changes-all")
+        assert code_of(client.object, guid, ROOT, ["unicodePwd"]) == 8453
         assert client.object(guid, ROOT, ["pwdLastSet"]).objects
+        lab.domain.grant("replicate-changes-all")
+        assert client.object(guid, ROOT, ["unicodePwd"]).objects
 
     def test_others(self, lab):
         """A plain user has no right; an administrator has both."""

@@ -74,7 +74,8 @@ def shape(lab: Lab, found: Found) -> Observation:
 
 @area.table({f"{held}-{asked}": (held, asked) for held in RIGHTS for asked in SETS})
 def rights(lab: Lab, row: tuple[str, str]) -> Observation:
-    """Rights held against attributes asked for, over the whole naming context."""
+    """Rights held against attributes asked for, over the whole naming context; something has each of them."""
+    lab.user(description="x")
     return _with_rights(lab, row[0], Ask(attributes=SETS[row[1]], max_objects=20))
 
 
