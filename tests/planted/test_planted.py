@@ -1,0 +1,146 @@
+"""Planted bugs: each says what it is, lasts as long as its run, and is known to a shipped scenario."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from pathlib import Path
+from xml.etree import ElementTree
+
+import pytest
+
+from simulator.planted import plants
+from simulator.planted.hints import Hints, choose, read_hints, write_hints
+from simulator.planted.plant import Bed, watched
+from simulator.planted.score import Score, Scorer
+from simulator.planted.trial import Catch, OutOfTime, Trial, Verdict, run_job, time_limit
+from simulator.report.score import as_junit, as_values, score_text
+from simulator.scenario.file import Case, load
+from simulator.scenario.rules import RULES
+from simulator.scenario.runner import RunOptions, run_case
+from simulator.suite import collect
+
+SHIPPED = Path(__file__).parents[2] / "scenarios"
+NOT_BUILT = {"domain-services", "federation"}
+
+
+def cases(name: str) -> tuple[Case, ...]:
+    """The cases of a shipped scenario."""
+    return load(SHIPPED / f"{name}.yaml").cases
+
+
+def fail_unless(swapped: bool) -> None:
+    """Raise KeyError, as a run may that goes wrong; AssertionError if nothing stands in for the true thing."""
+    assert swapped
+    raise KeyError
+
+
+def never_end() -> None:
+    """Work for ever."""
+    while True:
+        pass
+
+
+class TestCatalogue:
+    def test_breaks_every_rule(self) -> None:
+        """Every rule of what is built is broken by a bug, and no bug breaks one that does not exist."""
+        broken = {rule for plant in plants().values() for rule in plant.rules}
+        assert broken <= set(RULES)
+        assert {rule.partition(".")[0] for rule in set(RULES) - broken} == NOT_BUILT
+
+    def test_one_decision_each(self) -> None:
+        """No two bugs are the same text, and each has a decision, a rule and somebody whom it hurts."""
+        found = list(plants().values())
+        assert len(found) >= 60
+        assert [text for text, count in Counter(plant.wrong for plant in found).items() if count > 1] == []
+        assert all(plant.rules and plant.hurts.startswith("Hurts ") and plant.target for plant in found)
+
+    def test_hints_lead_to_cases(self) -> None:
+        """Every bug has a hint, and every hint names a case that is shipped."""
+        known, hints = {case.id for case in collect([str(SHIPPED)]).cases}, read_hints()
+        assert [name for name in plants() if not hints.cases(name)] == []
+        assert [case for name in plants() for case in hints.cases(name) if case not in known] == []
+
+    def test_says_what_is_wrong(self) -> None:
+        """A bug without a word on whom it hurts is none."""
+        with pytest.raises(ValueError, match="whom it hurts"):
+            Bed("test").constant("silent", Score, "__doc__", "", "It is wrong.", breaks="cycle.fixed")
+
+
+class TestRun:
+    def test_is_noticed_and_gone(self) -> None:
+        """A bug breaks its run, and the next run of the same process is as it was before."""
+        (case, *_) = cases("order/oldest-change-goes-first")
+        before = run_case(case)
+        planted = run_case(case, RunOptions(planted="newest-first"))
+        after = run_case(case)
+        assert (before.outcome, planted.outcome, after.outcome) == ("held", "broke", "held")
+        assert before.digest == after.digest != planted.digest
+        assert planted.repeat.endswith("--planted newest-first")
+
+    @pytest.mark.parametrize("name", list(plants()))
+    def test_puts_the_true_thing_back(self, name: str) -> None:
+        """However a block with a bug ends, what stood there before stands there again."""
+        plant = plants()[name]
+        true = vars(plant.owner)[plant.attribute]
+        with pytest.raises(KeyError), plant.planted():
+            fail_unless(vars(plant.owner)[plant.attribute] is not true)
+        assert vars(plant.owner)[plant.attribute] is true
+
+    def test_watching_changes_nothing(self) -> None:
+        """A watched run is the same run, and tells which decisions it came to."""
+        (case, *_) = cases("cycle/frequency-is-fixed")
+        before = run_case(case)
+        with watched(list(plants().values())) as come:
+            during = run_case(case)
+        assert before.digest == during.digest
+        assert "interval-can-be-set" in come
+        assert "eleventh-locks" not in come
+
+    def test_work_is_bounded(self) -> None:
+        """A bug that never comes to an end is stopped."""
+        with pytest.raises(OutOfTime), time_limit(0.01):
+            never_end()
+
+
+class TestScore:
+    def test_hinted(self) -> None:
+        """A bug is tried where it was noticed the last time, and nowhere else if it is noticed there."""
+        found = Scorer(
+            {"newest-first": plants()["newest-first"]},
+            [*cases("cycle/frequency-is-fixed"), *cases("order/oldest-change-goes-first")],
+            Hints({"newest-first": {"cases": [cases("order/oldest-change-goes-first")[0].id]}}),
+        ).run()
+        assert (found.noticed, found.missed, found.verdicts["newest-first"].tried) == (["newest-first"], [], 1)
+        assert "order.chronological" in found.shown()
+
+    def test_missed(self) -> None:
+        """A bug whose hints are wrong is searched for in everything, and told if nobody notices."""
+        chosen = {name: plants()[name] for name in ("eleventh-locks", "interval-can-be-set")}
+        found = Scorer(chosen, cases("cycle/frequency-is-fixed"), Hints({"eleventh-locks": {"cases": ["gone"]}})).run()
+        assert (found.noticed, found.missed) == (["interval-can-be-set"], ["eleventh-locks"])
+        text, values = score_text(found), as_values(found, seconds=1.0)
+        assert "1 of 2 planted bugs were noticed, 1 missed" in text
+        assert chosen["eleventh-locks"].wrong in text
+        assert values["counts"] == {"total": 2, "noticed": 1, "missed": 1, "untried": 0}
+        root = ElementTree.fromstring(as_junit(found, seconds=1.0))
+        assert [each.get("name") for each in root.iter("testcase") if each.find("failure") is not None] == [
+            "eleventh-locks"
+        ]
+
+    def test_fault_of_the_harness_is_no_catch(self) -> None:
+        """A trial that can't be run is a note, not a success."""
+        verdict = run_job(Trial("no-such-bug", cases("cycle/frequency-is-fixed")))
+        assert isinstance(verdict, Verdict)
+        assert (verdict.catches, len(verdict.notes)) == ((), 1)
+
+    def test_hints_are_kept(self, tmp_path: Path) -> None:
+        """What is noted are few cases that name the bug's rules, and whatever was known of other bugs."""
+        catches = [Catch(f"a/{n}", f"a/{n}", rules, "it", "+0s", "") for n, rules in enumerate([(), ("x",), ("y",)])]
+        assert choose(catches, ["x", "y"]) == ["a/1", "a/2"]
+        assert choose(catches, ["z"]) == ["a/0"]
+        chosen = {name: plants()[name] for name in ("newest-first", "domain-by-domain")}
+        score = Score(chosen, {"newest-first": Verdict("newest-first", tuple(catches))})
+        write_hints(tmp_path / "hints.json", score, Hints({"domain-by-domain": {"cases": ["b"]}, "gone": {}}))
+        kept = json.loads((tmp_path / "hints.json").read_text())
+        assert kept == {"newest-first": {"cases": ["a/0"]}, "domain-by-domain": {"cases": ["b"]}}
