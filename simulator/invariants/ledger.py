@@ -138,6 +138,11 @@ class Ledger:
         stamp = self.versions[guid][self._newest[guid]].stamp
         return stamp.originating_usn <= self._vectors.get(self.homes[guid].name, {}).get(stamp.invocation, 0)
 
+    def last_read(self, domain: str) -> Attempt | None:
+        """The last attempt to read a domain's passwords that succeeded; None if there was none."""
+        sequence = self._last_read.get(domain, 0)
+        return self.world.network.attempts[sequence - 1] if sequence else None
+
     def was_read_since(self, guid: UUID, facts: Facts) -> bool:
         """Whether the user's domain was read after an object cycle had brought these facts."""
         return self._last_read.get(self.homes[guid].name, 0) > facts.attempts

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from datetime import datetime
 from uuid import UUID
 
 from simulator.invariants.base import Invariant, Violation
@@ -33,7 +34,7 @@ class NoWriteWithoutCause(Invariant):
             if known is not None and known.version is not None:
                 self._versions[guid] = (known.version, known.force_change)
                 # An order is carried out when its result is stored; before, a crash may repeat it.
-                self._ordered_until[guid] = self._orders(known)
+                self._ordered_until[guid] = self._carried_out(known)
 
     def _judge(self, item: Sent) -> Iterable[Violation]:
         known = self._versions.get(item.guid)
@@ -54,8 +55,18 @@ class NoWriteWithoutCause(Invariant):
 
     def _orders(self, item: Sent) -> int:
         """How many full synchronizations had been ordered when a credential left."""
+        return self._ordered(self.ledger.homes[item.guid].name, item.attempt.started)
+
+    def _carried_out(self, item: Sent) -> int:
+        """How many of them it can belong to: those that came before the domain was last read."""
         domain = self.ledger.homes[item.guid].name
-        return sum(1 for when, name in self.world.orders if name in (None, domain) and when <= item.attempt.started)
+        read = self.ledger.last_read(domain)
+        if read is None or read.sequence > item.attempt.sequence:
+            return self._ordered_until.get(item.guid, 0)
+        return self._ordered(domain, read.started)
+
+    def _ordered(self, domain: str, until: datetime) -> int:
+        return sum(1 for when, name in self.world.orders if name in (None, domain) and when <= until)
 
     def _must_change_moved(self, item: Sent) -> bool:
         """Whether "must change" was set or cleared by itself since the password was set, where the agent read it."""
