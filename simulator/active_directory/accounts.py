@@ -306,9 +306,7 @@ def create(
     else:
         stored["unicodepwd"] = stored["ntpwdhistory"] = nt
         stored["dbcspwd"] = stored["lmpwdhistory"] = b""
-        stored["supplementalcredentials"] = keep(
-            password, name, upn, domain.name, computer=kind.name == "computer"
-        )
+        stored["supplementalcredentials"] = keep(password, name, upn, domain.name, computer=kind.name == "computer")
         stored["pwdlastset"] = last_set
     if account_expires is not None:
         stored["accountexpires"] = filetime(account_expires)
@@ -343,9 +341,9 @@ def require_smartcard(
     controller: Controller, entry: Entry, flags: int, changes: Mapping[str, Value | None] | None = None
 ) -> None:
     """Set SMARTCARD_REQUIRED, with other changes: the system puts a random password in the same transaction
-    (product documentation)."""
+    ([MS-SAMR] 3.1.1.8.10)."""
     also: dict[str, Value | None] = {**(changes or {}), "useraccountcontrol": flags | policy.SMARTCARD_REQUIRED}
-    passwords.store(controller, entry, passwords.random_hash(controller), "randomised", also=also)
+    passwords.randomise(controller, entry, also)
 
 
 def update(
@@ -387,7 +385,7 @@ def update(
     if flags != before:
         changes["useraccountcontrol"] = flags
     if flags & ~before & policy.SMARTCARD_REQUIRED:
-        passwords.store(controller, entry, passwords.random_hash(controller), "randomised", also=changes)
+        passwords.randomise(controller, entry, changes)
     else:
         controller.replica.write(entry, changes, controller.seconds())
 

@@ -84,6 +84,19 @@ def store(
     record(domain, entry, nt, kind, entry.integer("pwdlastset") == 0, moment(now))
 
 
+def randomise(controller: Controller, entry: Entry, also: Mapping[str, Value | None]) -> None:
+    """Put a password that nobody knows, with other changes of the same transaction, and log it.
+
+    History and keys go, pwdLastSet stays (as other servers do it; the specification names the hashes only).
+    """
+    now = controller.now()
+    nt = controller.domain.random("secrets").randbytes(policy.HASH_SIZE)
+    changes = set_values(nt, b"", 0, 0) | {"ntpwdhistory": b"", "supplementalcredentials": supplemental.NO_PACKAGES}
+    del changes["pwdlastset"]
+    controller.replica.write(entry, {**changes, **also}, now // TICKS_PER_SECOND, always=frozenset(changes))
+    record(controller.domain, entry, nt, "randomised", entry.integer("pwdlastset") == 0, moment(now))
+
+
 def record(domain: Domain, entry: Entry, nt: bytes, kind: str, must_change: bool, at: datetime) -> None:
     """Append to the domain's log of passwords."""
     log = domain.password_log
@@ -143,8 +156,3 @@ def require_change(controller: Controller, entry: Entry, required: bool) -> None
         controller.replica.write(entry, {"pwdlastset": 0}, now // TICKS_PER_SECOND)
     elif last_set == 0:
         controller.replica.write(entry, {"pwdlastset": now}, now // TICKS_PER_SECOND)
-
-
-def random_hash(controller: Controller) -> bytes:
-    """The NT hash of a password that nobody knows."""
-    return controller.domain.random("secrets").randbytes(policy.HASH_SIZE)

@@ -25,6 +25,9 @@ if TYPE_CHECKING:
 AES256, AES128, DES_MD5, DES_CRC = 18, 17, 3, 1
 """Encryption types ([RFC3961] 8)."""
 ITERATIONS = 4096
+NO_PACKAGES = b"-"
+"""What an entry keeps instead whose password nobody knows: its value has no properties at all."""
+
 PASSWORDS_KEPT = 3
 """The current password's keys, the old ones and the older ones."""
 
@@ -76,6 +79,8 @@ def after(entry: Entry, password: str, domain: str) -> bytes:
 
 def kept(stored: bytes) -> list[Kept]:
     """What an entry keeps, the newest password first."""
+    if stored == NO_PACKAGES:
+        return []
     text, found, at = stored.decode("utf-8", "surrogatepass"), [], 0
     while at < len(text):
         head = text.index(";", at)
@@ -96,10 +101,10 @@ def _packed(name: str, upn: str, password: str, computer: bool) -> bytes:
 
 
 def value(stored: bytes, domain: Domain) -> bytes:
-    """The attribute's value, USER_PROPERTIES ([MS-SAMR] 2.2.10.1); empty where no password is kept."""
+    """The attribute's value, USER_PROPERTIES ([MS-SAMR] 2.2.10.1); empty where nothing is kept."""
     passwords = kept(stored)
     if not passwords:
-        return b""
+        return _user_properties(()) if stored else b""
     keys = [kerberos_keys(each.password, salt_of(each, domain)) for each in passwords]
     salt = salt_of(passwords[0], domain).encode("utf-16-le", "surrogatepass")
     packages = "\0".join(("Kerberos-Newer-Keys", "Kerberos", "WDigest")).encode("utf-16-le")
@@ -109,7 +114,14 @@ def value(stored: bytes, domain: Domain) -> bytes:
         _property("Packages", 2, packages),
         _property("Primary:WDigest", 1, wdigest(passwords[0], domain)),
     )
-    body = " ".encode("utf-16-le") * 48 + struct.pack("<HH", 0x50, len(properties)) + b"".join(properties)
+    return _user_properties(properties)
+
+
+def _user_properties(properties: Sequence[bytes]) -> bytes:
+    """Where there are none, their number is left out, too."""
+    body = " ".encode("utf-16-le") * 48 + struct.pack("<H", 0x50)
+    if properties:
+        body += struct.pack("<H", len(properties)) + b"".join(properties)
     return struct.pack("<IIHH", 0, len(body), 0, 0) + body + b"\0"
 
 

@@ -194,6 +194,8 @@ class TestSmartcard:
     def test_randomises(self, lab):
         """Setting the flag replaces the password by a random one in the same transaction; again does nothing."""
         lab.user()
+        set_at = lab.domain.find("alice").password_last_set
+        lab.wait(days=1)
         before = lab.domain.version
         lab.domain.set_user("alice", smartcard_required=True)
         assert lab.domain.version == before + 1
@@ -201,6 +203,9 @@ class TestSmartcard:
         assert account.smartcard_required
         assert account.nt_hash != nt_hash("Winter-2016!")
         assert lab.domain.password_log[-1].kind == "randomised"
+        assert account.entry.octets("ntpwdhistory") == b""
+        assert account.entry.stamp("ntpwdhistory").version == 2
+        assert (account.password_last_set, account.entry.stamp("pwdlastset").version) == (set_at, 1)
         lab.domain.set_user("alice", smartcard_required=True)
         assert lab.domain.version == before + 1
 

@@ -202,10 +202,13 @@ class TestInDirectory:
         assert kept(lab.domain.find(connector[0]).entry.octets("supplementalcredentials"))[0].password.startswith("Oth")
 
     def test_smart_card(self, lab):
-        """A password that nobody knows leaves no keys."""
+        """A password that nobody knows leaves a value without properties, until the next one is set."""
         lab.user()
         lab.domain.set_user("alice", smartcard_required=True)
-        assert self.read(lab) == b""
+        assert self.read(lab) == struct.pack("<IIHH", 0, 98, 0, 0) + b" \0" * 48 + b"P\0\0"
+        lab.domain.reset_password("alice", "Spring-2017!")
+        (only,) = kept(lab.domain.find("alice").entry.octets("supplementalcredentials"))
+        assert only.password == "Spring-2017!"
 
     def test_never_by_ldap(self, lab):
         """Nobody reads it by LDAP, by name or by filter, and a DirSync names it without values."""
