@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from pwsync.credential import nt_hash
 from simulator.active_directory import password_settings, passwords, policy
+from simulator.active_directory.configuration import FUNCTIONAL_LEVEL
 from simulator.active_directory.schema import CLASSES, Value
 from simulator.active_directory.supplemental import keep
 from simulator.active_directory.times import moment
@@ -14,13 +15,21 @@ if TYPE_CHECKING:
     from simulator.active_directory.replica import Entry
     from simulator.active_directory.state import Controller, Domain
 
-CONTAINERS = (
-    ("Users", "container"),
-    ("Computers", "container"),
-    ("Builtin", "builtindomain"),
-    ("System", "container"),
-    ("LostAndFound", "lostandfound"),
-    ("Deleted Objects", "container"),
+SYSTEM_FLAGS = -1946157056
+"""Not deleted, not moved, not renamed ([MS-ADTS] 2.2.10)."""
+
+CRITICAL: dict[str, Value] = {"iscriticalsystemobject": True, "systemflags": SYSTEM_FLAGS}
+SHOWN: dict[str, Value] = {"showinadvancedviewonly": False}
+SAM_DOMAIN: dict[str, Value] = {"forcelogoff": -(1 << 63), "uascompat": 1}
+"""What the accounts database knows of a domain, beside the policy of passwords: nobody is logged off when hours end."""
+
+CONTAINERS: tuple[tuple[str, str, dict[str, Value]], ...] = (
+    ("Users", "container", SHOWN),
+    ("Computers", "container", SHOWN),
+    ("Builtin", "builtindomain", SHOWN | SAM_DOMAIN),
+    ("System", "container", {}),
+    ("LostAndFound", "lostandfound", {}),
+    ("Deleted Objects", "container", {}),
 )
 GROUPS = (("Domain Admins", 512), ("Domain Users", 513), ("Domain Guests", 514), ("Domain Computers", 515),
           ("Domain Controllers", 516))  # fmt: skip
@@ -32,15 +41,12 @@ SERVER_TRUST = 0x2000 | 0x80000
 def provision(domain: Domain, controller: Controller) -> None:
     """Fill a new domain's first controller."""
     replica = controller.replica
-    root = controller.create(None, domain.dn, CLASSES["domaindns"], password_settings.root_values(domain.policy))
-    made = {}
-    for name, kind in CONTAINERS:
-        values: dict[str, Value] = {"iscriticalsystemobject": True} if name != "LostAndFound" else {}
-        made[name] = controller.create(root, name, CLASSES[kind], values)
+    own: dict[str, Value] = {"msds-behavior-version": FUNCTIONAL_LEVEL, "ntmixeddomain": 0}
+    values = password_settings.root_values(domain.policy) | CRITICAL | SAM_DOMAIN | own
+    root = controller.create(None, domain.dn, CLASSES["domaindns"], values)
+    made = {name: controller.create(root, name, CLASSES[kind], CRITICAL | more) for name, kind, more in CONTAINERS}
     replica.deleted_objects = made["Deleted Objects"]
-    computers = controller.create(
-        root, "Domain Controllers", CLASSES["organizationalunit"], {"iscriticalsystemobject": True}
-    )
+    computers = controller.create(root, "Domain Controllers", CLASSES["organizationalunit"], CRITICAL | SHOWN)
     users = made["Users"]
     administrator = _account(controller, users, "Administrator", 500, NEVER_EXPIRES, domain.administrator_password)
     _account(controller, users, "Guest", 501, DISABLED_ACCOUNT | 0x10020, None)

@@ -26,6 +26,9 @@ CONTROLLER_OPTIONS, NO_OUTBOUND = 0x1, 0x4
 """Options of a controller's settings: it is a global catalog; its outbound replication is disabled."""
 
 UNMOVABLE = -2147483648
+SITE_FLAGS, SERVER_FLAGS = 0x4200_0000, 0x5200_0000
+"""Both can be renamed and are not at once deleted; a server can be moved to another site ([MS-ADTS] 2.2.10)."""
+
 FROM_FOREST, DOMAIN_NC = 0x1, 0x2
 
 POLICIES: Mapping[str, int] = {
@@ -116,6 +119,7 @@ def build(controller: Controller) -> Replica:
     _add_partitions(tree, root, forest, where)
     _add_sites(tree, root, forest, where)
     _add_services(tree, root)
+    tree.add(root, "DisplaySpecifiers", "container", {"systemflags": 0})
     rights = tree.add(root, "Extended-Rights", "container", {"systemflags": UNMOVABLE})
     for cn, shown, guid, classes in RIGHTS:
         values: dict[str, Value] = {
@@ -155,13 +159,15 @@ def _cross_ref(forest: Forest, domain: Domain, first: Domain, where: Names) -> d
 def _add_sites(tree: ContextTree, root: Entry, forest: Forest, where: Names) -> None:
     sites = tree.add(root, "Sites", "sitesContainer", {"systemflags": UNMOVABLE | 0x2000000})
     tree.add(sites, "Subnets", "subnetContainer", {"systemflags": UNMOVABLE})
-    servers = tree.add(tree.add(sites, SITE, "site", {}), "Servers", "serversContainer", {"systemflags": 0x2000000})
+    site = tree.add(sites, SITE, "site", {"systemflags": SITE_FLAGS})
+    servers = tree.add(site, "Servers", "serversContainer", {"systemflags": 0x2000000})
     for domain in forest.domains.values():
         for each in domain.controllers.values():
             host = each.name.upper()
             values: dict[str, Value] = {
                 "dnshostname": f"{each.name}.{domain.name}",
                 "serverreference": f"CN={names.escape(host)},OU=Domain Controllers,{domain.dn}",
+                "systemflags": SERVER_FLAGS,
             }
             server = tree.add(servers, server_name(domain, each.name), "server", values)
             contexts = (domain.dn, where.configuration, where.schema)

@@ -212,7 +212,7 @@ def global_groups(entry: Entry) -> set[bytes]:
 
 def provision(domain: Domain, controller: Controller, system: Entry) -> None:
     """Make the container."""
-    _create(domain, controller, system, CONTAINER, "msds-passwordsettingscontainer", {"iscriticalsystemobject": True})
+    _create(domain, controller, system, CONTAINER, "msds-passwordsettingscontainer", {})
 
 
 def _create(

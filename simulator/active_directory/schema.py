@@ -205,6 +205,9 @@ _PERSON = {
     "accountexpires": NEVER, "badpasswordtime": 0, "badpwdcount": 0, "codepage": 0, "countrycode": 0, "lastlogoff": 0,
     "lastlogon": 0, "logoncount": 0, "primarygroupid": 513,
 }  # fmt: skip
+_COMPUTER = _PERSON | {"primarygroupid": 515, "iscriticalsystemobject": False}
+_HIDDEN = {"showinadvancedviewonly": True}
+"""What objects get of classes whose defaultHidingValue is TRUE."""
 
 
 def _object_class(
@@ -227,16 +230,14 @@ CLASSES: dict[str, ObjectClass] = {
     for found in (
         _object_class("user", _USER, "Person", defaults=_PERSON, is_account=True),
         _object_class("inetOrgPerson", f"{_USER} user", "Person", defaults=_PERSON, is_account=True),
-        _object_class(
-            "computer", f"{_USER} user", "Computer", defaults=_PERSON | {"primarygroupid": 515}, is_account=True
-        ),
+        _object_class("computer", f"{_USER} user", "Computer", defaults=_COMPUTER, is_account=True),
         _object_class("contact", _USER, "Person"),
         _object_class("group", "top", "Group", defaults={"grouptype": -2147483646}),
         _object_class("organizationalUnit", "top", "Organizational-Unit", "OU"),
-        _object_class("container", "top", "Container"),
-        _object_class("builtinDomain", "top", "Builtin-Domain"),
+        _object_class("container", "top", "Container", defaults=_HIDDEN),
+        _object_class("builtinDomain", "top", "Builtin-Domain", defaults=_HIDDEN),
         _object_class("domainDNS", "top domain", "Domain-DNS", "DC"),
-        _object_class("lostAndFound", "top", "Lost-And-Found"),
+        _object_class("lostAndFound", "top", "Lost-And-Found", defaults=_HIDDEN),
         _object_class("msDS-PasswordSettings", "top", "ms-DS-Password-Settings"),
         _object_class("msDS-PasswordSettingsContainer", "top", "ms-DS-Password-Settings-Container"),
     )
