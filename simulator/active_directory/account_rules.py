@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from simulator.active_directory.state import Domain
 
 NORMAL, WORKSTATION, SERVER = policy.NORMAL_ACCOUNT, policy.WORKSTATION_ACCOUNT, 0x2000
-TEMPORARY_DUPLICATE, INTERDOMAIN_TRUST = 0x100, 0x800
+TEMPORARY_DUPLICATE, INTERDOMAIN_TRUST, PARTIAL_SECRETS = 0x100, 0x800, 0x400_0000
 ACCOUNT_TYPES = TEMPORARY_DUPLICATE | NORMAL | INTERDOMAIN_TRUST | WORKSTATION | SERVER
 KNOWN_FLAGS = 0x0FFF_3BFB & ~policy.UNWRITABLE_FLAGS
 """userAccountControl's bits that are kept ([MS-ADTS] 2.2.16); others are dropped (unconfirmed)."""
@@ -39,16 +39,19 @@ def control_flags(kind: ObjectClass, wanted: int) -> int:
     """userAccountControl as it is stored when a client writes ``wanted``.
 
     What is computed elsewhere is masked off; without an account type it is a normal account. Raises LdapError 53 for
-    several types, a type of trusts, and a computer's type on what is none (unconfirmed: the Win32 code).
+    several types, a type of trusts, and a computer's type on what is none (unconfirmed: the Win32 code); 80 for a
+    read-only controller that is no computer ([MS-SAMR] 3.1.1.8.10).
     """
     flags = wanted & KNOWN_FLAGS
+    if not flags & ACCOUNT_TYPES:
+        flags |= NORMAL
     types = flags & ACCOUNT_TYPES
-    if not types:
-        return flags | NORMAL
     if types & (types - 1) or types & (TEMPORARY_DUPLICATE | INTERDOMAIN_TRUST):
         raise errors.unwilling(errors.INVALID_PARAMETER)
     if types != NORMAL and kind.name != "computer":
         raise errors.unwilling(errors.INVALID_PARAMETER)
+    if flags & PARTIAL_SECRETS and types != WORKSTATION:
+        raise errors.invalid_argument()
     return flags
 
 

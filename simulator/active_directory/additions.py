@@ -22,6 +22,7 @@ from simulator.active_directory.write_values import (
     may_lie_below,
     new_password,
     read,
+    takes_one,
 )
 from simulator.refusal import Refusal
 
@@ -127,14 +128,14 @@ def _new_values(
         if attribute.system or attribute.constructed:
             raise errors.attribute_error(errors.CONSTRAINT_VIOLATION, errors.CANT_ADD_SYSTEM_ONLY, attribute.name)
         check_allowed(kind, attribute)
-        found = _values(session, attribute, octets)
+        found = _values(session, kind, attribute, octets)
         if found is not None:
             stored[key] = found
     return stored, password
 
 
-def _values(session: Session, attribute: Attribute, octets: Sequence[bytes]) -> Value | None:
-    if attribute.single and len(octets) > 1:
+def _values(session: Session, kind: ObjectClass, attribute: Attribute, octets: Sequence[bytes]) -> Value | None:
+    if len(octets) > 1 and takes_one(kind, attribute):
         raise errors.attribute_error(errors.CONSTRAINT_VIOLATION, errors.SINGLE_VALUE, attribute.name)
     scalars = [read(session, attribute, each) for each in octets]
     if len({syntax.matching_form(attribute, each) for each in scalars}) < len(scalars):
@@ -203,13 +204,11 @@ def _account_values(session: Session, stored: dict[str, Value], kind: ObjectClas
     if "logonhours" in stored:
         rules.check_logon_hours(stored["logonhours"])
     last_set = rules.last_set(stored.get("pwdlastset", -1), 0, controller.now())
-    stored["pwdlastset"] = 0
     if password is None:
+        stored["pwdlastset"] = last_set if "pwdlastset" in stored else 0
         return
     name = str(stored["samaccountname"])
     try:
-        if not password:
-            raise Refusal("password-too-short", "an empty password")
         passwords.check_quality(hold, password, name, str(stored.get("displayname", "")))
     except Refusal as refusal:
         raise errors.password_error(refusal) from None

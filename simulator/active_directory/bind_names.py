@@ -8,7 +8,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
-from simulator.active_directory import names
+from simulator.active_directory import names, searching
+from simulator.active_directory.errors import LdapError
 from simulator.active_directory.replica import Entry
 
 if TYPE_CHECKING:
@@ -41,6 +42,13 @@ def account(controller: Controller, name: str) -> Entry | None:
 
 
 def _by_dn(controller: Controller, name: str) -> Iterator[Entry]:
+    """A DN, or ``<GUID=..>``, ``<SID=..>`` or ``<WKGUID=..,DN>`` ([MS-ADTS] 3.1.1.3.1.2.4)."""
+    if name.startswith("<"):
+        try:
+            yield searching.locate(controller, name)
+        except LdapError:
+            return
+        return
     try:
         entry = controller.replica.resolve(names.parse_dn(name)) if "=" in name else None
     except names.InvalidName:

@@ -19,6 +19,7 @@ from simulator.active_directory.write_values import (
     check_mandatory,
     mandatory,
     read,
+    takes_one,
 )
 from simulator.refusal import Refusal
 
@@ -65,7 +66,7 @@ class Draft:
         key = attribute.key
         self._check_writable(attribute)
         after = self._after(attribute, change)
-        if attribute.single and len(after) > 1:
+        if len(after) > 1 and takes_one(self.entry.kind, attribute):
             raise errors.attribute_error(errors.ATTRIBUTE_OR_VALUE_EXISTS, errors.SINGLE_VALUE, attribute.name)
         if key == "objectclass":
             self.kind = self._converted([str(name) for name in after])
@@ -256,6 +257,8 @@ class Draft:
         if not isinstance(flags, int):
             return False
         entry = self.entry
+        if flags & policy.LOCKED_OUT and entry.integer("lockouttime"):
+            self.changes["lockouttime"], self.unlocks = 0, True
         flags = self.changes["useraccountcontrol"] = rules.control_flags(entry.kind, flags)
         before = entry.integer("useraccountcontrol")
         has_password = sets_password or bool(entry.octets("unicodepwd"))

@@ -51,13 +51,17 @@ def check(
 def matches(controller: Controller, entry: Entry, nt: bytes, *, grace: bool = False) -> bool:
     """Whether ``nt`` is the account's hash, or (with grace) the one before it within the hour.
 
+    There is no grace while the password must be changed: nobody can tell then when it was set.
+
     A password is of no use to an account that needs a smart card (unconfirmed: it is answered as a wrong one).
     """
     if entry.integer("useraccountcontrol") & policy.SMARTCARD_REQUIRED:
         return False
     if nt and nt == entry.octets("unicodepwd"):
         return True
-    if not nt or not grace or entry.octets("ntpwdhistory")[HASH_SIZE : 2 * HASH_SIZE] != nt:
+    if not nt or not grace or not entry.integer("pwdlastset"):
+        return False
+    if entry.octets("ntpwdhistory")[HASH_SIZE : 2 * HASH_SIZE] != nt:
         return False
     stamp = entry.stamp("unicodepwd")
     return stamp is not None and controller.now() - stamp.changed * TICKS_PER_SECOND < ticks(policy.GRACE)

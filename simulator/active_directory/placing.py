@@ -89,15 +89,23 @@ def delete(session: Session, dn: str, *, tree: bool = False) -> None:
     rights.require_administrator(session)
     replica = session.controller.replica
     below = list(replica.walk(entry))
+    if _is_needed(entry):
+        raise errors.unwilling(errors.CANT_DELETE)
     if len(below) > 1 and not tree:
         raise errors.update_error(errors.NOT_ALLOWED_ON_NON_LEAF, errors.CANT_ON_NON_LEAF)
     for each in below:
-        if each.parent is None or each.kind.name in SYSTEM_ONLY or each.get("iscriticalsystemobject") is True:
-            raise errors.unwilling(errors.CANT_DELETE if each is entry else errors.CRITICAL_IN_TREE)
+        if _is_needed(each):
+            raise errors.unwilling(errors.CRITICAL_IN_TREE)
         if each.kind.name == "group":
             rules.check_no_primary_members(replica, each)
     for each in sorted(below, key=lambda found: -found.dn.count(",")):
         replica.delete(each, session.controller.seconds())
+
+
+def _is_needed(entry: Entry) -> bool:
+    """Whether the system needs an object, wherever it is."""
+    critical = entry.get("iscriticalsystemobject") is True
+    return entry.parent is None or entry.kind.name in SYSTEM_ONLY or critical
 
 
 # --- what was deleted ---------------------------------------------------------------------------------------------

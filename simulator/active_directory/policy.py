@@ -12,10 +12,10 @@ from datetime import timedelta
 
 from simulator.active_directory.times import NEVER, ticks
 
-DISABLED, NORMAL_ACCOUNT, WORKSTATION_ACCOUNT = 0x2, 0x200, 0x1000
+DISABLED, LOCKED_OUT, NORMAL_ACCOUNT, WORKSTATION_ACCOUNT = 0x2, 0x10, 0x200, 0x1000
 PASSWORD_NOT_REQUIRED, PASSWORD_NEVER_EXPIRES, SMARTCARD_REQUIRED = 0x20, 0x10000, 0x40000
 TRUST_ACCOUNTS = 0x800 | WORKSTATION_ACCOUNT | 0x2000
-UNWRITABLE_FLAGS = 0x10 | 0x40 | 0x800000
+UNWRITABLE_FLAGS = LOCKED_OUT | 0x40 | 0x800000
 """userAccountControl: lockout, can't-change and expired are computed elsewhere; writes of them are masked off."""
 
 HOURS_SIZE, HOURS_TO_MONDAY, HOUR = 21, 24, ticks(timedelta(hours=1))

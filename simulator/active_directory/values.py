@@ -11,19 +11,20 @@ from simulator.active_directory.schema import Attribute, Scalar, Value
 
 
 class InvalidValue(ValueError):
-    """A value that the attribute's syntax does not allow; ``code`` is the LDAP result (21, 19 or 20)."""
+    """A value that the attribute's syntax does not allow; ``code`` is the LDAP result (21, 34, 19 or 20)."""
 
     def __init__(self, code: int, message: str) -> None:
         self.code = code
         super().__init__(message)
 
 
-INVALID_SYNTAX, CONSTRAINT = 21, 19
+INVALID_SYNTAX, INVALID_NAME, CONSTRAINT = 21, 34, 19
 
 
 def read(attribute: Attribute, octets: bytes) -> Scalar:
     """One value as the directory keeps it. Raises InvalidValue."""
     if attribute.syntax == schema.OCTETS:
+        _check_some(attribute, octets)
         return octets
     if attribute.syntax == schema.BOOLEAN and octets not in (b"TRUE", b"FALSE"):
         raise InvalidValue(INVALID_SYNTAX, f"{attribute.name}: neither TRUE nor FALSE")  # in capitals: RFC 4517 3.3.3
@@ -38,8 +39,7 @@ def read_text(attribute: Attribute, text: str) -> Scalar:
     """The same for a value that is already text."""
     syntax = attribute.syntax
     if syntax == schema.TEXT or syntax == schema.OID:
-        if not text:
-            raise InvalidValue(INVALID_SYNTAX, f"{attribute.name}: an empty value")
+        _check_some(attribute, text)
         if attribute.most and len(text) > attribute.most:
             raise InvalidValue(CONSTRAINT, f"{attribute.name}: longer than {attribute.most} characters")
         return text
@@ -53,9 +53,17 @@ def read_text(attribute: Attribute, text: str) -> Scalar:
         try:
             parse_dn(text)
         except InvalidName as problem:
-            raise InvalidValue(INVALID_SYNTAX, f"{attribute.name}: {problem}") from None
+            raise InvalidValue(INVALID_NAME, f"{attribute.name}: {problem}") from None
         return text
-    return text.encode() if syntax == schema.OCTETS else text
+    if syntax == schema.OCTETS:
+        _check_some(attribute, text)
+        return text.encode()
+    return text
+
+
+def _check_some(attribute: Attribute, value: str | bytes) -> None:
+    if not value:
+        raise InvalidValue(INVALID_SYNTAX, f"{attribute.name}: an empty value")
 
 
 def _number(attribute: Attribute, text: str) -> int:

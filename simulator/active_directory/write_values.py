@@ -44,6 +44,12 @@ def password_of(octets: bytes) -> str:
     return text[1:-1]
 
 
+def takes_one(kind: ObjectClass, attribute: Attribute) -> bool:
+    """Whether an object of a class has at most one value of an attribute: accounts and groups have one description,
+    whatever the schema says ([MS-SAMR] 2.2.6.1 and 2.2.4.1: their description is a text)."""
+    return attribute.single or (attribute.key == "description" and (kind.is_account or kind.name == "group"))
+
+
 def is_password(session: Session, attribute: Attribute) -> bool:
     """Whether writing an attribute sets the password: unicodePwd, and userPassword where dSHeuristics says so.
 
@@ -67,7 +73,7 @@ def new_password(attribute: Attribute, octets: bytes) -> str:
 def read(session: Session, attribute: Attribute, octets: bytes, *, existing: bool = True) -> Scalar:
     """One value from the wire; links become objectGUIDs, other names must be those of objects (with ``existing``).
 
-    Raises LdapError 21, 19, or 32 for a member that there is not.
+    Raises LdapError 21, 19, 34 for what is no name, or 32 for a member that there is not.
     """
     one = attribute.key in schema.INDEXED_LINKS
     if attribute.key in schema.LINKS and not one:
@@ -75,6 +81,8 @@ def read(session: Session, attribute: Attribute, octets: bytes, *, existing: boo
     try:
         found = values.read(attribute, octets)
     except values.InvalidValue as problem:
+        if problem.code == values.INVALID_NAME:
+            raise errors.bad_dn(octets.decode("utf-8", "replace")) from None
         syntax = problem.code == values.INVALID_SYNTAX
         win32 = errors.NAME_REFERENCE_INVALID if syntax else errors.RANGE_CONSTRAINT
         raise errors.attribute_error(problem.code, win32, attribute.name) from None
@@ -99,8 +107,7 @@ def _link(session: Session, attribute: Attribute, octets: bytes) -> bytes:
         return session.target(octets.decode("utf-8", "replace")).guid
     except LdapError as problem:
         if problem.code == errors.INVALID_DN_SYNTAX:
-            win32 = errors.NAME_REFERENCE_INVALID
-            raise errors.attribute_error(errors.INVALID_ATTRIBUTE_SYNTAX, win32, attribute.name) from None
+            raise
         raise errors.no_member() if attribute.key == "member" else _dangling(attribute) from None
 
 

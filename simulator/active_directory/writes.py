@@ -115,8 +115,6 @@ def _set_password(session: Session, draft: Draft, secret: Parts, *, history: boo
 
 def _check_reset(session: Session, entry: Entry, new: str, names: tuple[str, str], *, history: bool) -> None:
     rules = session.controller.domain.policy_for(entry)
-    if not new:
-        raise Refusal("password-too-short", "an empty password")
     passwords.check_quality(rules, new, *names)
     if history and policy.in_history(nt_hash(new), entry.octets("ntpwdhistory"), rules.history):
         raise Refusal("password-reused", f"one of the last {rules.history} passwords")

@@ -43,6 +43,9 @@ def outcome(lab, password="Winter-2016!", name="CONTOSO\\alice"):
         "host/web.contoso.example",
         "CIFS/Web.contoso.example",
         "{sid}",
+        "<GUID={guid}>",
+        "<SID={sid}>",
+        "<guid={guid}>",
     ],
 )
 def test_names(lab, name):
@@ -233,6 +236,16 @@ def test_grace(lab):
     lab.wait(minutes=1)
     assert outcome(lab) == "52e"
     assert outcome(lab, "Spring-2017!") == "ok"
+
+
+def test_no_grace_for_a_temporary_password(lab):
+    """While the password must be changed the previous one is wrong, however young the new one is."""
+    lab.user()
+    lab.domain.reset_password("alice", "Spring-2017!", must_change=True)
+    assert outcome(lab) == "52e"
+    assert outcome(lab, "Spring-2017!") == "773"
+    lab.domain.require_change("alice", required=False)
+    assert outcome(lab) == "ok"
 
 
 def test_unbind_forgets(lab):

@@ -215,9 +215,11 @@ class TestModify:
             ("objectClass", MODIFY_ADD, ["computer"], 65),
             ("userPrincipalName", MODIFY_REPLACE, ["BOB@contoso.example"], 19),
             ("sAMAccountName", MODIFY_REPLACE, ["Bob"], 68),
-            ("manager", MODIFY_REPLACE, ["not a name"], 21),
+            ("manager", MODIFY_REPLACE, ["not a name"], 34),
             ("userAccountControl", MODIFY_REPLACE, ["many"], 21),
             ("description", MODIFY_ADD, [b"\xff"], 21),
+            ("description", MODIFY_REPLACE, ["one", "two"], 20),
+            ("thumbnailPhoto", MODIFY_REPLACE, [b""], 21),
             ("proxyAddresses", MODIFY_ADD, ["a", "A"], 20),
         ],
     )

@@ -30,9 +30,9 @@ unicodePwd:: {NEW_PASSWORD}
 
 dn: CN=ann,{PEOPLE}
 changetype: modify
-replace: description
-description: one
-description: two
+replace: otherTelephone
+otherTelephone: one
+otherTelephone: two
 -
 add: mail
 mail: ann@contoso.example
@@ -71,7 +71,7 @@ class TestApplied:
         loaded = read_ldif(people.domain, CHANGES)
         assert loaded.entries == 5
         ann = people.domain.find("ann")
-        assert (ann.attribute("description"), ann.attribute("mail")) == (("one", "two"), ("ann@contoso.example",))
+        assert (ann.attribute("otherTelephone"), ann.attribute("mail")) == (("one", "two"), ("ann@contoso.example",))
         assert ann.display_name == ""
         assert people.domain.logon("ann", "Spring-2017!") == "ok"
         assert people.domain.find("bob").dn == "CN=robert,OU=New,DC=contoso,DC=example"

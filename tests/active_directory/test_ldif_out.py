@@ -163,7 +163,7 @@ PERSON = st.fixed_dictionaries(
     optional={
         "values": st.dictionaries(st.sampled_from(["displayname", "mail", "info", "givenname"]), VALUES),
         "description": st.lists(VALUES, min_size=2, max_size=3, unique=True),
-        "photo": st.binary(max_size=100),
+        "photo": st.binary(min_size=1, max_size=100),
         "flags": st.sampled_from([512, 514, 66048]),
         "expires": st.integers(-(1 << 63), (1 << 63) - 1),
     },

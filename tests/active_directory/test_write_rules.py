@@ -123,6 +123,22 @@ class TestPasswords:
         assert replace(lab.administrator(), ALICE, "unicodePwd", quoted(password)) == (0, "")
         assert lab.domain.find("alice").nt_hash == nt_hash(password)
 
+    def test_nothing_demanded(self, lab_with):
+        """Where neither length nor complexity is demanded the empty password is one."""
+        lab = lab_with(min_length=0, complexity=False)
+        lab.user()
+        assert replace(lab.administrator(), ALICE, "unicodePwd", quoted("")) == (0, "")
+        assert lab.domain.find("alice").nt_hash == nt_hash("")
+        assert lab.administrator().add(f"CN=e,{USERS}", ["user"], {"sAMAccountName": "e", "unicodePwd": quoted("")})
+        assert lab.domain.logon("e", "") != "no-such-user"
+
+    @pytest.mark.parametrize(("length", "complexity"), [(1, False), (0, True)])
+    def test_something_demanded(self, lab_with, length, complexity):
+        """Otherwise it is refused."""
+        lab = lab_with(min_length=length, complexity=complexity)
+        lab.user()
+        assert replace(lab.administrator(), ALICE, "unicodePwd", quoted("")) == (19, "0000052D")
+
     @pytest.mark.parametrize("octets", [b"", b'"', b'"\0', b'"\0"\0x', quoted("Spring-2017!")[:-2], b"\xff" * 20])
     def test_garbled(self, lab, octets):
         """What is not a quoted UTF-16 text is refused with 53."""
@@ -230,8 +246,9 @@ class TestAccounts:
     def test_any_flags(self, flags):
         """Whatever is written, nothing but known bits and exactly one type is stored."""
         types = flags & account_rules.ACCOUNT_TYPES
-        if types not in (0, account_rules.NORMAL):
-            with pytest.raises(LdapError, match="53: "):
+        partial = flags & account_rules.PARTIAL_SECRETS
+        if partial or types not in (0, account_rules.NORMAL):
+            with pytest.raises(LdapError, match="80: " if types in (0, account_rules.NORMAL) else "53: "):
                 account_rules.control_flags(CLASSES["user"], flags)
             return
         stored = account_rules.control_flags(CLASSES["user"], flags)
@@ -320,12 +337,25 @@ class TestAccounts:
         for name in ("badPwdCount", "lastLogon", "logonCount", "sAMAccountType", "lastLogonTimestamp", "memberOf"):
             assert replace(admin, ALICE, name, "1") == (53, "0000209A")
 
+    def test_flag_of_lockout(self, lab_with):
+        """Writing the lockout flag unlocks, without being stored; writing other flags does not."""
+        lab = lab_with(lockout_threshold=1)
+        lab.user()
+        lab.domain.logon("alice", "wrong")
+        admin = lab.administrator()
+        assert replace(admin, ALICE, "userAccountControl", "512") == (0, "")
+        assert lab.domain.logon("alice", PASSWORD) == "locked"
+        assert replace(admin, ALICE, "userAccountControl", "528") == (0, "")
+        assert lab.domain.logon("alice", PASSWORD) == "ok"
+        alice = lab.domain.find("alice")
+        assert (alice.flags, alice.attribute("lockoutTime"), alice.attribute("badPwdCount")) == (512, (0,), (0,))
+
     @pytest.mark.parametrize("size", [0, 1, 20, 22, 2100])
     def test_logon_hours(self, lab, size):
         """logonHours are 21 octets."""
         lab.user()
         assert replace(lab.administrator(), ALICE, "logonHours", b"\xff" * 21) == (0, "")
-        assert (replace(lab.administrator(), ALICE, "logonHours", b"\xff" * size)[0] == 0) == (size == 0)
+        assert replace(lab.administrator(), ALICE, "logonHours", b"\xff" * size)[0] == (19 if size else 21)
 
     def test_service_names(self, lab):
         """A service belongs to one account of the forest."""
@@ -540,6 +570,33 @@ class TestAdds:
         assert [computer.get(key) for key in keys] == [4130, 0, 515, 805306369, 0]
         assert user.get("accountexpires") == (1 << 63) - 1
         assert user.text("samaccountname").startswith("$")
+        assert (user.get("iscriticalsystemobject"), computer.get("iscriticalsystemobject")) == (None, False)
+
+    def test_hidden(self, lab):
+        """A container is shown in advanced views only; the domain's own are shown."""
+        admin = lab.administrator()
+        assert admin.add(f"CN=box,{USERS}", ["container"])
+        assert read(admin, f"CN=box,{USERS}", "showInAdvancedViewOnly") == [b"TRUE"]
+        assert admin.add(f"CN=open,{USERS}", ["container"], {"showInAdvancedViewOnly": "FALSE"})
+        for dn in (f"CN=open,{USERS}", USERS, f"CN=Builtin,{ROOT}", f"OU=Domain Controllers,{ROOT}"):
+            assert read(admin, dn, "showInAdvancedViewOnly") == [b"FALSE"]
+
+    @pytest.mark.parametrize(("last_set", "kept"), [(None, 0), ("0", 0), ("-1", None)])
+    def test_last_set_without_password(self, lab, last_set, kept):
+        """pwdLastSet -1 is now, even where there is no password yet."""
+        more = {} if last_set is None else {"pwdLastSet": last_set}
+        assert lab.administrator().add(f"CN=u,{USERS}", ["user"], {"sAMAccountName": "u"} | more)
+        stored = lab.domain.find("u").entry.get("pwdlastset")
+        assert stored == (lab.domain.controller().now() if kept is None else kept)
+
+    def test_one_description(self, lab):
+        """Accounts and groups have one description, a contact may have more."""
+        lab.user()
+        admin = lab.administrator()
+        for kind, code in (("user", 19), ("group", 19), ("computer", 19), ("contact", 0), ("organizationalUnit", 0)):
+            admin.add(f"{CLASSES[kind.lower()].rdn}={kind},{PEOPLE}", [kind], {"description": ["a", "b"]})
+            assert admin.result["result"] == code
+        assert replace(admin, ALICE, "description", "a", "b") == (20, "00002081")
 
 
 class TestGroups:
@@ -565,7 +622,7 @@ class TestGroups:
         assert modify(admin, group, MODIFY_DELETE, "member", ALICE) == (53, "00000561")
         assert modify(admin, group, MODIFY_ADD, "member", f"CN=nobody,{ROOT}") == (32, "00000525")
         assert modify(admin, group, MODIFY_DELETE, "member", f"CN=nobody,{ROOT}") == (53, "00000561")
-        assert modify(admin, group, MODIFY_ADD, "member", "no name")[0] == 21
+        assert modify(admin, group, MODIFY_ADD, "member", "no name")[0] == 34
         control = [(PERMISSIVE, True, None)]
         assert modify(admin, group, MODIFY_DELETE, "member", ALICE, controls=control) == (0, "")
         assert modify(admin, group, MODIFY_ADD, "member", group) == (53, "0000056C")
@@ -708,8 +765,16 @@ class TestPlaces:
     def test_system(self, lab, dn):
         """The domain itself and its containers are not deleted."""
         admin = lab.administrator()
-        admin.delete(dn, controls=[(TREE, True, None)])
-        assert admin.result["result"] == 53
+        for controls in ([(TREE, True, None)], None):
+            admin.delete(dn, controls=controls)
+            assert answer(admin) == (53, "000020CE")
+
+    def test_not_empty(self, lab):
+        """What is not empty is not deleted without the control, even if something in it is critical."""
+        lab.user(critical=True)
+        admin = lab.administrator()
+        admin.delete(PEOPLE)
+        assert answer(admin) == (66, "00002015")
 
 
 class TestUndelete:
