@@ -39,6 +39,8 @@ CYCLE = timedelta(minutes=2)
 PATIENCE_SECONDS = 120.0
 CALLS_MAX = 16
 """A life ends at one of its first so many calls at the latest."""
+WRITES = ("ProvisionCredentials", "ProvisionAzureADSyncObjects")
+"""Every other kill is aimed at one of these."""
 LAUNCHER = """
 import sys
 import msal, pwsync.service, pwsync.tenant.provisioning, pwsync.tenant.tokens
@@ -111,6 +113,7 @@ class Killer:
     def _reset(self) -> None:
         self._calls, self._victim, self._moment = 0, 0, ("", 0, 0.0)
         self._changes: dict[int, int] = {}
+        self._aimed = False
         self._kind = ""
         self._dead = Event()
 
@@ -118,11 +121,12 @@ class Killer:
         """One life, with so many changes in it, ended by SIGKILL."""
         where = self.random.choice(("before a call", "before its answer", "after its answer", "after its answer"))
         number = self.random.randint(1, CALLS_MAX)
-        times = [self.random.randint(1, number) for _ in range(changes)]
+        aimed = self.random.random() < 0.5
+        times = [self.random.randint(1, 3 if aimed else number) for _ in range(changes)]
         delay = self.random.uniform(0.0, 0.04)
         with self._lock:
             self._reset()
-            self._moment = (where, number, delay)
+            self._moment, self._aimed = (where, number + CALLS_MAX * aimed, delay), aimed
             self._changes = dict(Counter(times))
         with self._life() as process:
             self._victim = process.pid
@@ -174,8 +178,9 @@ class Killer:
             changes = self._changes.pop(number, 0)
         for _ in range(changes):
             self.change()
-        here = number == last
+        here = number == last or (self._aimed and kind_of(environ) in WRITES and not self._changes)
         if here:
+            self._aimed, self._moment = False, ("", 0, 0.0)  # once
             self._kind = kind_of(environ)
         if here and where == "before a call":
             self._kill()

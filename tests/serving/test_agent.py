@@ -19,6 +19,7 @@ from xml.etree import ElementTree
 
 import ldap3
 import pytest
+from serving.conftest import WORLD
 
 from pwsync.config_file import load
 from pwsync.errors import StoreError
@@ -44,8 +45,8 @@ def until(what: Callable[[], Any]) -> Any:
 
 
 @contextmanager
-def agent_of(served: Any) -> Iterator[Service]:
-    """The agent's service, running in a thread of this process."""
+def agent_of(served: Any, made: Callable[[Service], None] = lambda service: None) -> Iterator[Service]:
+    """The agent's service, running in a thread of this process. made: is given it before it runs."""
     configuration = load(served.config)
     keeper: Any = timekeeper(configuration)
     service, ready, failed = Service(configuration, keeper, Random(1)), Event(), list[BaseException]()
@@ -57,6 +58,7 @@ def agent_of(served: Any) -> Iterator[Service]:
             failed.append(error)
             ready.set()
 
+    made(service)
     thread = Thread(target=run)
     thread.start()
     try:
@@ -150,6 +152,24 @@ class TestRunning:
             until(lambda: held(served, "alice") == "alice#2")
             served.post("/time", {"pace": 0})
 
+    def test_stopped_in_a_cycle(self, served_with: Callable[..., Any]) -> None:
+        """A stop in the middle of a cycle takes effect after the batch under way; the rest waits for the next start."""
+        served = served_with(WORLD.replace("  sync: installed", "  sync: installed\n  agent: {batch-size: 1}"))
+        application, services = served.served.https.application, list[Service]()
+
+        def stopping(environ: Any) -> Any:
+            if environ.get("HTTP_X_MS_AADMSODS_APIACTION") == "ProvisionCredentials" and services:
+                services.pop().stop()
+            return application(environ)
+
+        served.served.https.application = stopping
+        with agent_of(served, services.append):
+            until(lambda: not running(served))
+        assert len(served.world.writes()) == 1
+        with agent_of(served):
+            until(lambda: {held(served, "alice"), held(served, "bob")} == {"alice#1", "bob#1"})
+        assert len(served.world.writes()) == 2
+
     def test_tenant_that_fails(self, served: Any) -> None:
         """Answers that get lost and calls that are refused are failures like those of a run, and are made good."""
         with agent_of(served):
@@ -208,10 +228,13 @@ class TestProcess:
 
 
 def running(served: Any) -> bool:
+    """Whether an agent answers its operator; one that is about to end does so by a refusal."""
     try:
         return bool(ask(served.store, "status"))
     except NotRunning:
         return False
+    except OrderFailed:
+        return True
 
 
 class TestOperator:
