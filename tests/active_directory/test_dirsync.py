@@ -6,6 +6,8 @@ import pytest
 from ldap3.core.exceptions import LDAPExtensionError
 
 from simulator.active_directory.ldap import connect
+from simulator.active_directory.password_settings import FineGrainedPolicy
+from simulator.active_directory.policy import DomainPolicy
 
 ROOT = "DC=contoso,DC=example"
 ASKED = ["objectGUID", "objectSid", "objectClass", "sAMAccountName", "mail", "userAccountControl", "isDeleted", "name"]
@@ -223,3 +225,71 @@ class TestFlags:
         assert connection.bind()
         found = self.ask(connection, cookie=bytes(sync.sync.cookie), base="DC=fabrikam,DC=example")
         assert found[0] in (12, [])
+
+
+class TestWhatComes:
+    """Attributes that come when all of them are asked for."""
+
+    def all_of(self, lab, cookie=None):
+        """A reader of all attributes, and what it read."""
+        loop = reader(lab.connector(), ["*"], "(sAMAccountName=alice)", cookie=cookie)
+        return loop, read(loop)
+
+    def test_creation(self, lab):
+        """Defaults, parentGUID and descriptor come; neither the DN, nor what names the object, nor back links."""
+        lab.user()
+        group = next(each for each in lab.domain.controller().replica.by_guid.values() if each.kind.name == "group")
+        lab.domain.controller().replica.write(
+            group, {"member": (lab.domain.find("alice").entry.guid,)}, lab.domain.controller().seconds()
+        )
+        _, found = self.all_of(lab)
+        alice = found[ALICE]
+        assert {"accountExpires", "codePage", "primaryGroupID", "parentGUID", "nTSecurityDescriptor", "name"} <= set(
+            alice
+        )
+        assert not {"cn", "distinguishedName", "memberOf", "uSNChanged", "badPwdCount"} & set(alice)
+        assert (alice["unicodePwd"], alice["logonHours"]) == ([], [])
+
+    def test_named(self, lab):
+        """Name and DN come to who names them."""
+        lab.user()
+        found = read(reader(lab.connector(), ["cn", "distinguishedName"], "(sAMAccountName=alice)"))
+        assert found[ALICE]["cn"] == ["alice"]
+        assert found[ALICE]["distinguishedName"][0].endswith(f">;{ALICE}")
+
+    def test_rename(self, lab):
+        """A rename brings name and parentGUID, a move the new one; another change does not."""
+        lab.user()
+        loop, _ = self.all_of(lab)
+        entry = lab.domain.find("alice").entry
+        lab.domain.set_user("alice", attributes={"mail": "x@b.example"})
+        assert set(read(loop)[ALICE]) == {"objectGUID", "instanceType", "mail"}
+        replica = lab.domain.controller().replica
+        replica.move(entry, entry.parent, "al", lab.domain.controller().seconds())
+        (found,) = read(loop).values()
+        assert set(found) == {"objectGUID", "instanceType", "name", "parentGUID"}
+
+    def test_deletion(self, lab):
+        """What a deletion takes is named without values, defaults and secrets among it."""
+        lab.user(attributes={"mail": "a@b.example"})
+        loop, _ = self.all_of(lab)
+        lab.domain.delete_user("alice")
+        (found,) = read(loop).values()
+        gone = {name for name, values in found.items() if not values}
+        assert {"mail", "unicodePwd", "accountExpires", "objectCategory", "sAMAccountType", "primaryGroupID"} <= gone
+        assert found["isDeleted"] == ["TRUE"]
+
+    def test_group_stays_a_group(self, lab):
+        """A deleted group keeps groupType, though it was the default."""
+        admin = lab.administrator()
+        assert admin.add(f"CN=g,{ROOT}", ["group"])
+        group = next(each for each in lab.domain.controller().replica.by_name.values() if each.rdn == "g")
+        assert admin.delete(f"CN=g,{ROOT}")
+        assert (group.get("grouptype"), group.get("samaccounttype")) == (-2147483646, None)
+
+    def test_password_settings(self, lab):
+        """With the security of objects, settings come to administrators only."""
+        lab.domain.add_fine_grained(FineGrainedPolicy("strict", 1, frozenset(), DomainPolicy()))
+        ask = {"text": "(objectClass=msDS-PasswordSettings)", "attributes": ["cn"], "object_security": True}
+        assert len(read(reader(lab.administrator(), **ask))) == 1
+        assert not read(reader(lab.connector(), **ask))

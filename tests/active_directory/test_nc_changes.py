@@ -322,3 +322,36 @@ class TestPages:
         found = two.client.changes(None, ROOT, ["unicodePwd"]).objects[-1]
         with pytest.raises(EnvelopeError):
             one.client.nt_hash(found)
+
+
+class TestNamedWithoutValues:
+    """Secrets that are not there: they are named all the same where they have metadata."""
+
+    NAMES = ("unicodePwd", "dBCSPwd", "ntPwdHistory", "lmPwdHistory")
+
+    def test_no_password(self, lab):
+        """A new account without a password has them in version 1, but for the credentials."""
+        admin = lab.administrator()
+        assert admin.add(f"CN=bare,{ROOT}", ["user"], {"sAMAccountName": "bare"})
+        (found,) = [each for each in Reader(lab).ask()["objects"] if each["dn"].startswith("CN=bare,")]
+        named = {each["name"]: (each["values"], each["version"]) for each in found["attributes"]}
+        assert [named[name] for name in self.NAMES] == [([], 1)] * 4
+        assert "supplementalCredentials" not in named
+
+    def test_deleted(self, lab):
+        """With the account its secrets go, in a version of their own where there was one."""
+        reader, entry = Reader(lab), lab.domain.find("alice").entry
+        cookie = reader.ask()["cookie"]
+        lab.domain.delete_user("alice")
+        answer = reader.ask(cookie=cookie, attributes=sorted(SECRETS))
+        (found,) = answer["objects"]
+        named = {each["name"]: (each["values"], each["version"]) for each in found["attributes"]}
+        assert named == {name: ([], 2) for name in ("unicodePwd", "ntPwdHistory", "supplementalCredentials")}
+        (alone,) = reader.ask(object=entry.guid, attributes=sorted(SECRETS))["objects"]
+        assert {each["name"]: each["values"] for each in alone["attributes"]} == {name: [] for name in SECRETS}
+
+    def test_nothing_of_it(self, lab):
+        """An object that has nothing of what is asked for does not come alone, either."""
+        ou = lab.domain.find("alice").entry.parent
+        answer = Reader(lab).ask(object=ou.guid, attributes=["unicodePwd"])
+        assert (answer["objects"], answer["extended_ret"]) == ([], 1)

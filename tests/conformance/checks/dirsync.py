@@ -58,10 +58,12 @@ def start(lab: Lab, **options: Any) -> bytes:
     return cookie.cookie
 
 
-def delta(lab: Lab, cookie: bytes, **options: Any) -> tuple[Said, list[tuple[str, dict[str, object]]]]:
+def delta(lab: Lab, cookie: bytes, *, by_name: bool = False, **options: Any) -> Observation:
     """What came since a cookie: answer, and of each entry the first part of its DN and its attributes."""
     found = ask(lab, cookie, **options)
     mine = [each for each in found.entries if lab.mine in each["dn"]]
+    if by_name:
+        mine.sort(key=lambda each: each["dn"])
     return found.answer, [
         (lab.plain("dn", each["dn"].split(",")[0].encode()), attributes_of(lab, each)) for each in mine
     ]
@@ -268,8 +270,7 @@ def flags(lab: Lab, flags: int) -> Observation:
     lab.tick()
     lab.must(lab.reset(dn, OTHER))
     lab.must(lab.modify(group, ("member", ADD, [dn])))
-    answer, found = delta(lab, cookie, flags=flags)
-    return answer, sorted(found, key=lambda each: each[0])
+    return delta(lab, cookie, by_name=True, flags=flags)
 
 
 @area.check
