@@ -200,7 +200,10 @@ def _is_framed(octets: bytes) -> bool:
 
 def _is_notice(answer: Answer) -> bool:
     """Whether this is the notice of disconnection; requests may have its number, 0, too."""
-    return answer.kind == "extendedResp" and answer.number == 0 and str(answer.body["responseName"]) == DISCONNECTION
+    if answer.kind != "extendedResp" or answer.number != 0:
+        return False
+    name = answer.body["responseName"]
+    return bool(name.hasValue()) and str(name) == DISCONNECTION
 
 
 def _agrees_to_tls(answer: Answer) -> bool:
