@@ -7,7 +7,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from ldap3 import BASE, MODIFY_DELETE, MODIFY_REPLACE
 
-from simulator.active_directory.schema import INDEXED_LINKS
+from simulator.active_directory import metadata
+from simulator.active_directory.schema import CLASSES, INDEXED_LINKS
 from simulator.active_directory.state import Forest
 from simulator.random import Randomness
 
@@ -140,3 +141,40 @@ def test_index(doings):
     twin = lab.domain.controller().snapshot()
     lab.domain.restore_controller("dc1", twin)
     assert index_of(lab.domain.controller().replica) == kept
+
+
+def test_controllers():
+    """On another controller the link comes with its object, follows a rename there and goes with the manager."""
+    lab = Lab()
+    domain = lab.forest.add_domain("fabrikam.example", controllers=("dc8", "dc9"))
+    domain.create_user("boss", "Winter-2016!", check_policy=False)
+    domain.create_user("alice", "Winter-2016!", check_policy=False, attributes={"manager": domain.find("boss").dn})
+    domain.replicate()
+    here, there = (domain.controller(name).replica for name in ("dc8", "dc9"))
+    alice, boss = (there.by_name[name] for name in ("alice", "boss"))
+    assert (alice.get("manager"), boss.get("directreports")) == (boss.dn, alice.dn)
+    here.move(here.by_name["boss"], here.by_name["boss"].parent, "chief", domain.controller().seconds())
+    domain.replicate()
+    assert alice.text("manager").startswith("CN=chief,")
+    domain.delete_user("boss")
+    domain.replicate()
+    for replica in (here, there):
+        entry = replica.by_name["alice"]
+        assert ("manager" in entry.values, entry.get("manager")) == (False, None)
+    assert not any(there.linked_from.values())
+
+
+def test_group_deleted_elsewhere():
+    """A deleted group keeps its type on the other controllers, too, and has the same metadata."""
+    lab = Lab()
+    domain = lab.forest.add_domain("fabrikam.example", controllers=("dc8", "dc9"))
+    home = domain.controller("dc8")
+    group = home.create(home.replica.root, "g", CLASSES["group"], {"samaccountname": "g"}, rid=home.take_rid())
+    domain.replicate()
+    home.replica.delete(group, home.seconds())
+    domain.replicate()
+    twin = domain.controller("dc9").replica.by_guid[group.guid]
+    assert (twin.values, twin.get("grouptype")) == (group.values, -2147483646)
+    versions = [{name: stamp.version for _, name, stamp in metadata.stamps(each)} for each in (group, twin)]
+    assert versions[0] == versions[1]
+    assert {"groupType", "sAMAccountType", "objectCategory"} <= set(versions[0])
