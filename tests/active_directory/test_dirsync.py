@@ -269,6 +269,19 @@ class TestWhatComes:
         (found,) = read(loop).values()
         assert set(found) == {"objectGUID", "instanceType", "name", "parentGUID"}
 
+    def test_move(self, lab):
+        """A move brings the new parentGUID; what names the object has not changed, as it does by a rename."""
+        lab.user()
+        loop = reader(lab.connector(), ["cn", "parentGUID"], "(sAMAccountName=alice)")
+        read(loop)
+        controller, entry = lab.domain.controller(), lab.domain.find("alice").entry
+        controller.replica.move(entry, controller.replica.root, "alice", controller.seconds())
+        (found,) = read(loop).values()
+        assert set(found) == {"objectGUID", "instanceType", "parentGUID"}
+        controller.replica.move(entry, controller.replica.root, "al", controller.seconds())
+        (found,) = read(loop).values()
+        assert found["cn"] == ["al"]
+
     def test_deletion(self, lab):
         """What a deletion takes is named without values, defaults and secrets among it."""
         lab.user(attributes={"mail": "a@b.example"})
