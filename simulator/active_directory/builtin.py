@@ -31,6 +31,11 @@ CONTAINERS: tuple[tuple[str, str, dict[str, Value]], ...] = (
     ("LostAndFound", "lostandfound", {}),
     ("Deleted Objects", "container", {}),
 )
+MORE_CONTAINERS: tuple[tuple[str, str, dict[str, Value]], ...] = (
+    ("ForeignSecurityPrincipals", "container", CRITICAL | SHOWN),
+    ("Infrastructure", "infrastructureupdate", CRITICAL),
+    ("NTDS Quotas", "msds-quotacontainer", {"iscriticalsystemobject": True, "systemflags": -0x8000_0000}),
+)
 GROUPS = (("Domain Admins", 512), ("Domain Users", 513), ("Domain Guests", 514), ("Domain Computers", 515),
           ("Domain Controllers", 516))  # fmt: skip
 NEVER_EXPIRES = policy.NORMAL_ACCOUNT | policy.PASSWORD_NEVER_EXPIRES
@@ -69,6 +74,10 @@ def provision(domain: Domain, controller: Controller) -> None:
     name, password = domain.connector_account()
     _account(controller, users, name, controller.take_rid(), NEVER_EXPIRES, password, critical=False)
     password_settings.provision(domain, controller, made["System"])
+    for name, kind, more in MORE_CONTAINERS:
+        password_settings.create_apart(domain, controller, root, name, kind, dict(more))
+    data = password_settings.create_apart(domain, controller, root, "Program Data", "container", {})
+    password_settings.create_apart(domain, controller, data, "Microsoft", "container", {})
 
 
 def _invented(domain: Domain) -> str:

@@ -9,6 +9,7 @@ from simulator.active_directory import accounts, password_settings, schema, valu
 from simulator.active_directory.ldif_text import LdifError, Note, Record, utf8
 from simulator.active_directory.names import InvalidName, guid_bytes, parse_dn, rdn_key
 from simulator.active_directory.schema import LINKS, Attribute, ObjectClass, Scalar, Value
+from simulator.active_directory.virtual import well_known
 from simulator.refusal import Refusal
 
 if TYPE_CHECKING:
@@ -148,6 +149,7 @@ class Check:
         """What is there already may be what every domain has, or a mere container."""
         connector = self._domain.connector_account()[0]
         ours = known.parent is None or known.get("iscriticalsystemobject") is True or known.kind.name in _SYSTEM_KINDS
+        ours = ours or known in well_known(known.replica.root).values()
         if not ours and known.kind.rdn != "OU" and known.text("samaccountname") != connector:
             raise self._fail(record.line, f"{record.dn!r} exists already")
         if known.kind is not kind:

@@ -212,10 +212,10 @@ def global_groups(entry: Entry) -> set[bytes]:
 
 def provision(domain: Domain, controller: Controller, system: Entry) -> None:
     """Make the container."""
-    _create(domain, controller, system, CONTAINER, "msds-passwordsettingscontainer", {})
+    create_apart(domain, controller, system, CONTAINER, "msds-passwordsettingscontainer", {})
 
 
-def _create(
+def create_apart(
     domain: Domain, controller: Controller, parent: Entry, name: str, kind: str, values: dict[str, Value]
 ) -> Entry:
     """Make an object. Its GUID is drawn apart, so that the domain's other identifiers stay what they were."""
@@ -238,7 +238,7 @@ def add(domain: Domain, controller: Controller, settings: FineGrainedPolicy) -> 
             links.append(entry.guid)
     if links:
         values[APPLIES_TO] = tuple(links)
-    entry = _create(domain, controller, holder, settings.name, "msds-passwordsettings", values)
+    entry = create_apart(domain, controller, holder, settings.name, "msds-passwordsettings", values)
     for name in settings.applies_to:
         if name not in controller.replica.by_name:
             domain.awaited.setdefault(name, []).append(entry.guid)

@@ -238,6 +238,8 @@ CLASSES: dict[str, ObjectClass] = {
         _object_class("builtinDomain", "top", "Builtin-Domain", defaults=_HIDDEN),
         _object_class("domainDNS", "top domain", "Domain-DNS", "DC"),
         _object_class("lostAndFound", "top", "Lost-And-Found", defaults=_HIDDEN),
+        _object_class("infrastructureUpdate", "top", "Infrastructure-Update", defaults=_HIDDEN),
+        _object_class("msDS-QuotaContainer", "top", "ms-DS-Quota-Container", defaults=_HIDDEN),
         _object_class("msDS-PasswordSettings", "top", "ms-DS-Password-Settings"),
         _object_class("msDS-PasswordSettingsContainer", "top", "ms-DS-Password-Settings-Container"),
     )
@@ -248,7 +250,8 @@ CATEGORY_OF_NAME = {
     "person": "Person", "user": "Person", "inetorgperson": "Person", "organizationalperson": "Person",
     "contact": "Person", "computer": "Computer", "group": "Group", "organizationalunit": "Organizational-Unit",
     "container": "Container", "builtindomain": "Builtin-Domain", "domaindns": "Domain-DNS", "domain": "Domain-DNS",
-    "lostandfound": "Lost-And-Found", "msds-passwordsettings": "ms-DS-Password-Settings",
+    "lostandfound": "Lost-And-Found", "infrastructureupdate": "Infrastructure-Update",
+    "msds-quotacontainer": "ms-DS-Quota-Container", "msds-passwordsettings": "ms-DS-Password-Settings",
     "msds-passwordsettingscontainer": "ms-DS-Password-Settings-Container",
 }  # fmt: skip
 """``(objectCategory=user)`` means the category of that class: Person."""

@@ -120,6 +120,11 @@ WELL_KNOWN = {
     "AB1D30F3768811D1ADED00C04FD8D5CD": "cn=system",
     "AB8153B7768811D1ADED00C04FD8D5CD": "cn=lostandfound",
     "18E2EA80684F11D2B9AA00C04F79F805": "cn=deleted objects",
+    "22B70C67D56E4EFB91E9300FCA3DC1AA": "cn=foreignsecurityprincipals",
+    "2FBAC1870ADE11D297C400C04FD8D5CD": "cn=infrastructure",
+    "6227F0AF1FC2410D8E3BB10615BB5B0F": "cn=ntds quotas",
+    "09460C08AE1E4A4EA0F64AEE7DAA1E5A": "cn=program data",
+    "F4BE92A4C777485E878E9421D53087DB": "cn=microsoft,cn=program data",
 }
 """Containers of a naming context by the identifier that stands for them wherever they are ([MS-ADTS] 6.1.1.4)."""
 
@@ -128,8 +133,16 @@ def well_known(entry: Entry) -> dict[str, Entry]:
     """The well-known containers below the head of a context, by identifier; none below anything else."""
     if entry.parent is not None:
         return {}
-    children = entry.children or {}
-    return {identifier: children[key] for identifier, key in WELL_KNOWN.items() if key in children}
+    found = {identifier: _below(entry, names) for identifier, names in WELL_KNOWN.items()}
+    return {identifier: each for identifier, each in found.items() if each is not None}
+
+
+def _below(entry: Entry, path: str) -> Entry | None:
+    """What lies below an entry under keys, the lowest first."""
+    found: Entry | None = entry
+    for key in reversed(path.split(",")):
+        found = None if found is None or found.children is None else found.children.get(key)
+    return found
 
 
 def _well_known_texts(entry: Entry) -> Value | None:

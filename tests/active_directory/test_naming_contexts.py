@@ -10,11 +10,12 @@ import pytest
 from ldap3 import BASE, LEVEL, MODIFY_REPLACE, SUBTREE
 from ldap3.protocol.rfc4512 import SchemaInfo
 
-from simulator.active_directory import naming_contexts, schema_figures, schema_objects
+from simulator.active_directory import naming_contexts, schema_figures, schema_objects, searching
 from simulator.active_directory.ldap import connect
 from simulator.active_directory.requests import Search
 from simulator.active_directory.schema import ATTRIBUTES, CLASSES
 from simulator.active_directory.session import Session
+from simulator.active_directory.virtual import well_known
 
 ROOT = "DC=contoso,DC=example"
 CONFIGURATION = f"CN=Configuration,{ROOT}"
@@ -396,3 +397,14 @@ class TestElsewhere:
                                (f"CN=x,{SCHEMA}", SCHEMA)):  # fmt: skip
             admin.search(missing, "(objectClass=*)", attributes=["cn"])
             assert (admin.result["result"], admin.result["dn"]) == (32, there)
+
+
+def test_well_known_containers(lab):
+    """The domain's root names eleven containers, each of which is found by its identifier."""
+    root = lab.domain.controller().replica.root
+    found = well_known(root)
+    assert len(found) == len(root.all("wellknownobjects")) == 11
+    assert found["F4BE92A4C777485E878E9421D53087DB"].dn == f"CN=Microsoft,CN=Program Data,{root.dn}"
+    for identifier, entry in found.items():
+        assert searching.locate(lab.domain.controller(), f"<WKGUID={identifier},{root.dn}>", deleted=True) is entry
+    assert well_known(next(iter(found.values()))) == {}
