@@ -9,6 +9,7 @@ from uuid import UUID
 
 _ESCAPED = re.compile(r'[,+"\\<>;=\x00\n\r]')
 _PLAIN = re.compile(r"[A-Za-z0-9._-][A-Za-z0-9._ -]*\Z")
+_NUMBER = re.compile(r"[0-9]{1,15}\Z")
 _TYPE = re.compile(r"(?:[A-Za-z][A-Za-z0-9-]*|\d+(?:\.\d+)*)\Z")
 
 
@@ -118,7 +119,7 @@ def domain_dn(domain: str) -> str:
 def sid_bytes(text: str) -> bytes:
     """``S-1-5-21-..`` as the binary SID of [MS-DTYP] 2.4.2.2. Raises InvalidName."""
     parts = text.split("-")
-    if len(parts) < 3 or parts[0].upper() != "S" or not all(part.isdigit() for part in parts[1:]):
+    if len(parts) < 3 or parts[0].upper() != "S" or not all(_NUMBER.match(part) for part in parts[1:]):
         raise InvalidName(f"{text!r} is not a SID")
     revision, authority, *rest = (int(part) for part in parts[1:])
     if revision != 1 or authority >= 1 << 48 or len(rest) > 15 or any(part >= 1 << 32 for part in rest):
