@@ -133,7 +133,10 @@ class RemotePorts:
     def directory(self, domain: str, controller: str) -> ldap3.Connection:
         """A connection over LDAPS to a controller, not yet open, for its connector's account."""
         address = urlsplit(self._configuration.controllers[domain, controller].ldaps)
-        tls = ldap3.Tls(validate=ssl.CERT_REQUIRED, ca_certs_file=self._authority)
+        # The certificate may name the controller and not its address; from Python 3.12 on ldap3 compares by itself,
+        # and never finds an address.
+        names = [f"{controller}.{domain}"]
+        tls = ldap3.Tls(validate=ssl.CERT_REQUIRED, ca_certs_file=self._authority, valid_names=names)
         server = ldap3.Server(
             address.hostname, port=address.port or 636, use_ssl=True, tls=tls, get_info=ldap3.NONE,
             connect_timeout=CONNECT_SECONDS,

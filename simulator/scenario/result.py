@@ -56,7 +56,7 @@ class RunResult:
     """The result of one case (a scenario file, one row of its examples, one profile).
 
     id: the scenario's id, with ``::row`` and ``[profile]`` where there are several.
-    outcome: ``held``, ``broke``, ``harness-fault``, or ``not-deterministic`` if a second run was asked for and differed.
+    outcome: ``held``, ``broke``, ``harness-fault``, or ``not-deterministic``: a second run was asked for and differed.
     trace: every line of the run's trace; ``digest`` is the SHA-256 (hex) of them all, each with a line feed.
     seconds: wall time, never part of trace or digest.
     harness_fault: the traceback where the harness itself failed.

@@ -189,7 +189,7 @@ class TestJson:
         jsonschema.Draft202012Validator.check_schema(self.schema)
         report = json.loads(as_json([HELD, BROKE, FAULTED], seconds=1.0))
         jsonschema.validate(report, self.schema)
-        assert report["counts"] == {"total": 3, "held": 1, "broke": 1, "harness-fault": 1}
+        assert report["counts"] == {"total": 3, "held": 1, "broke": 1, "not-deterministic": 0, "harness-fault": 1}
         assert report["exit-code"] == 3
         assert "trace" not in report["results"][0]
 

