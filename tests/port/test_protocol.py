@@ -319,18 +319,26 @@ class TestSearch:
             assert self.ask(lab, what="(cn=alice)", controls=[("1.2.3", critical, b"")])[-1].code == code
 
 
+def ends_unheard(port):
+    """Whether a connection ends before anything is said; its reset may come with the connection itself."""
+    try:
+        with RawClient(socket.create_connection(("127.0.0.1", port))) as client:
+            return client.receive() is None
+    except ConnectionResetError:
+        return True
+
+
 class TestDown:
     @pytest.mark.parametrize("port", ["ldap_port", "ldaps_port"])
     def test_takes_nobody(self, lab, port):
         """A controller that is down takes no connection: it ends before anything was said."""
         lab.domain.controller().state = "down"
-        with RawClient(socket.create_connection(("127.0.0.1", getattr(lab.port, port)))) as client:
-            assert client.receive() is None
+        assert ends_unheard(getattr(lab.port, port))
 
     def test_comes_up_again(self, lab):
         """Once it is up again it takes connections as before."""
         lab.domain.controller().state = "down"
-        lab.client().socket.close()
+        assert ends_unheard(lab.port.ldap_port)
         lab.domain.controller().state = "up"
         with lab.client(tls=True) as client:
             assert client.ask(root(1)).number == 1
