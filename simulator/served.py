@@ -147,7 +147,7 @@ def domains_of(forests: Sequence[Forest]) -> Iterator[Domain]:
 def invented_forest(users: int, seed: int, clock: Callable[[], datetime]) -> tuple[Forest, list[Invented]]:
     """A forest with one domain, :data:`DEFAULT_DOMAIN`, and the people invented for it."""
     forest = Forest(DEFAULT_DOMAIN, clock, Randomness(seed))
-    return forest, populate(forest.add_domain(DEFAULT_DOMAIN), users, forest.randomness)
+    return forest, populate(forest.add_domain(DEFAULT_DOMAIN), users, forest.randomness, profile="company")
 
 
 def scenario_forests(case: Case, seed: int | None, clock: Callable[[], datetime]) -> list[Forest]:
