@@ -6,7 +6,7 @@ What a broken connection looks like differs by wire: ldap3's exceptions, a Win32
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from email.utils import format_datetime, parsedate_to_datetime
 from io import BytesIO
 from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
@@ -14,10 +14,10 @@ from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 import requests
 from ldap3.core.exceptions import LDAPSocketOpenError, LDAPSocketReceiveError, LDAPStartTLSError
 
-from pwsync.errors import BinaryXmlError, ReplicationError
+from pwsync.errors import BinaryXmlError, FileTimeError, ReplicationError
+from pwsync.replication.client import file_time
 from pwsync.tenant.batch import decode_request
 from pwsync.tenant.messages import CredentialItem, Request
-from simulator.active_directory.times import filetime
 from simulator.azure_ad.provisioning import DECODED, ITEM_RESULTS, fault_response
 from simulator.azure_ad.wire import Answer
 from simulator.network import REDIRECTED, Wire
@@ -40,9 +40,6 @@ WIRES = frozenset({"cloud.token", "cloud.set-passwords", "cloud.set-objects", "c
 """What counts as an attempt on a wire to the cloud; looking up addresses and settings rides along with them."""
 
 _UNAVAILABLE = 503
-
-NO_DATE = filetime(datetime.max.replace(tzinfo=UTC)) + 10
-"""The first FILETIME after the year 9999."""
 
 
 def broken_ldap(on: str, how: str | int) -> Exception:
@@ -154,7 +151,9 @@ def failed_page(answer: Mapping[str, Any]) -> tuple[str, float | None] | None:
         for attribute in entry["attributes"]:
             if attribute["name"] == "pwdLastSet":
                 for value in attribute["values"]:
-                    if not 0 <= int.from_bytes(value, "little", signed=True) < NO_DATE:
+                    try:
+                        file_time(value)
+                    except FileTimeError:
                         return "a time of no date", None
     return None
 

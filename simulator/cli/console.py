@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
@@ -42,6 +43,18 @@ def refuse(message: str, hint: str = "") -> NoReturn:
     """Leave because a file or an option is bad."""
     complain(f"error: {message}" + (f"\n  = {hint}" if hint else ""))
     raise typer.Exit(ExitCode.BAD_INPUT)
+
+
+def check_overwritten(path: Path, is_ours: Callable[[bytes], bool], option: str) -> None:
+    """Refuse to write over anything but what pwsync wrote; ``option`` names another file."""
+    try:
+        before = path.read_bytes()
+    except FileNotFoundError:
+        return
+    except OSError as error:
+        refuse(f'can\'t write "{path}": {error.strerror}', f"name another file with {option}")
+    if not is_ours(before):
+        refuse(f'"{path}" is there already, and pwsync did not write it', f"name another file with {option}")
 
 
 def read_suite(paths: Sequence[str]) -> Suite:

@@ -55,6 +55,17 @@ class LineProgress:
             complain(f"{self._done} of {self._total}, {self._bad} did not hold")
 
 
+def new_bar() -> Bar:
+    """A bar on standard output, which says what is being done, how much of it is, and how long it will take."""
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    return Progress(
+        TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(),
+        console=Console(highlight=False), transient=True, redirect_stderr=False,
+    )  # fmt: skip
+
+
 class BarProgress:
     """A bar with the number of results, those that did not hold, and the time left; it vanishes at the end."""
 

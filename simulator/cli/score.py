@@ -166,13 +166,9 @@ class Display:
 
     def __enter__(self) -> Self:
         if sys.stdout.isatty() and sys.stderr.isatty():
-            from rich.console import Console
-            from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+            from simulator.cli.progress import new_bar
 
-            self._bar = Progress(
-                TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(),
-                console=Console(highlight=False), transient=True, redirect_stderr=False,
-            )  # fmt: skip
+            self._bar = new_bar()
             self._bar.add_task("planting", total=None)
             self._bar.start()
         return self

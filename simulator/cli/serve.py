@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from simulator.cli.console import INTERRUPTED, complain, read_suite, refuse, refuse_all, say
+from simulator.cli.console import INTERRUPTED, check_overwritten, complain, read_suite, refuse, refuse_all, say
 from simulator.cli.options import Seed, seed_of
 from simulator.scenario.result import ExitCode
 
@@ -101,7 +101,9 @@ def serve(
     if file is not None and users is not None:
         refuse("--users does not go with a file", "a scenario has its own people; given.population adds invented ones")
     start, seed_value = moment_of(at), seed_of(seed)
-    check_authority(ca)
+    from simulator.certificates import is_ours
+
+    check_overwritten(ca, is_ours, "--ca")
     people = users if users is not None else 100 if file is None else 0
     if not directory:
         from simulator.cli.serve_world import WorldOptions, serve_world
@@ -155,20 +157,6 @@ def moment_of(text: str | None) -> datetime | None:
     if found.year not in YEARS:
         refuse(f'--at "{text}": the certificates are valid from {YEARS.start} to {YEARS.stop}')
     return found
-
-
-def check_authority(path: Path) -> None:
-    """Refuse to write a certificate over anything but one of ours."""
-    from simulator.certificates import is_ours
-
-    try:
-        before = path.read_bytes()
-    except FileNotFoundError:
-        return
-    except OSError as error:
-        refuse(f'can\'t write "{path}": {error.strerror}', "name another file with --ca")
-    if not is_ours(before):
-        refuse(f'"{path}" is there already, and pwsync did not write it', "name another file with --ca")
 
 
 def _write_authority(path: Path, pem: str) -> None:

@@ -11,7 +11,7 @@ from pathlib import Path
 from threading import Event
 from typing import TYPE_CHECKING
 
-from simulator.cli.console import INTERRUPTED, complain, read_suite, refuse, refuse_all, say
+from simulator.cli.console import INTERRUPTED, check_overwritten, complain, read_suite, refuse, refuse_all, say
 from simulator.scenario.result import ExitCode
 
 if TYPE_CHECKING:
@@ -44,10 +44,11 @@ class WorldOptions:
 
 def serve_world(options: WorldOptions) -> int:
     """Serve until a signal comes; the exit code."""
+    from pwsync.config_file import is_ours
     from simulator.active_directory.port import PortUnavailable
     from simulator.serving.world import serve_case
 
-    check_config(options.config)
+    check_overwritten(options.config, is_ours, "--config")
     served = serve_case(
         _case(options),
         start=options.start,
@@ -101,20 +102,6 @@ def _case(options: WorldOptions) -> Case:
         refuse(f'"{options.file}" is not written for profile {options.profile}', "leave --profile out")
     refuse_all(not_built(cases[:1]))
     return cases[0]
-
-
-def check_config(path: Path) -> None:
-    """Refuse to write a configuration over anything but one of ours."""
-    from pwsync.config_file import is_ours
-
-    try:
-        before = path.read_bytes()
-    except FileNotFoundError:
-        return
-    except OSError as error:
-        refuse(f'can\'t write "{path}": {error.strerror}', "name another file with --config")
-    if not is_ours(before):
-        refuse(f'"{path}" is there already, and pwsync did not write it', "name another file with --config")
 
 
 def _write(served: ServedWorld, options: WorldOptions) -> None:
