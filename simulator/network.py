@@ -28,8 +28,9 @@ class AgentCrash(BaseException):
 class Attempt:
     """One use of a wire, or one commit, by the agent.
 
-    ``outcome``: ``ok``, ``failed``, ``crashed``, ``redirected``; ``answered``: the agent saw the answer;
-    ``retry_after``: the pause (seconds) that the answer asked for; ``users``: whose credentials it carries (handles).
+    ``outcome``: ``ok``, ``failed``, ``crashed``, ``redirected``; ``arrived``: the other end carried it out, whatever
+    came back; ``answered``: the agent saw the answer; ``retry_after``: the pause (seconds) that the answer asked for;
+    ``users``: whose credentials it carries (handles).
     """
 
     sequence: int
@@ -41,6 +42,7 @@ class Attempt:
     ended: datetime | None = None
     outcome: str = OK
     detail: str = ""
+    arrived: bool = False
     answered: bool = True
     retry_after: float | None = None
     content: Any = None
@@ -275,6 +277,7 @@ class Network:
             self._wait(pause)
             self._check_link(attempt, wire)
         if rule is None:
+            attempt.arrived = True
             return wire.perform(results)
         return self._deliver_badly(attempt, wire, rule, results)
 
@@ -293,6 +296,7 @@ class Network:
             attempt.answered = False
             attempt.detail = "request lost"
             raise wire.broken("lost")
+        attempt.arrived = True
         answer = wire.perform(results)
         if rule.duplicate:
             answer = wire.perform(results)

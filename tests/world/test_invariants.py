@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import pytest
 from world import broken_agents as doubles
@@ -411,3 +412,43 @@ def test_checks_know_what_is_off() -> None:
     run = opened(SESSION)
     checks = Checks(run.world, Sessions(), {each.id: "off" for each in INVARIANTS[1:]})
     assert [each.id for each in checks.invariants] == [INVARIANTS[0].id]
+
+
+class TestPauseThatIsNotStored:
+    """retry-after: what a process takes to its grave before it could store it is not held against the next one."""
+
+    THROTTLED = "  - {on: cloud.set-passwords, call: 1, answer: 429, retry-after: 30m}\n"
+
+    def scenario(self, *faults: str, crash: str = "") -> Any:
+        rules = "".join(f"  - {each}\n" for each in faults)
+        return case(f"{ALICE}faults:\n{self.THROTTLED}{rules}timeline:\n{SPRING}{crash}{end('+12m')}")
+
+    def test_crash_before_the_commit(self) -> None:
+        """The next process calls at once, and that is no breach."""
+        result = held(run_case(self.scenario("{on: store.commit, call: 2, crash: before}")))
+        assert any(line.startswith("+3m ") and "cloud.set-passwords [alice] ok" in line for line in result.trace)
+
+    def test_crash_after_the_commit(self) -> None:
+        """What was stored holds; an agent that does not look there breaks it."""
+        stored = self.scenario("{on: store.commit, call: 2, crash: after}")
+        held(run_case(stored))
+        result = run_case(stored, RunOptions(engine="world.broken_agents:ForgetsPause"))
+        assert broken(result.failures) == ["retry-after"]
+
+    @pytest.mark.parametrize("crash", ["", "  - {at: +3m, do: {agent.crash: {}}}\n"], ids=["goes-on", "dies"])
+    def test_commit_that_fails(self, crash: str) -> None:
+        """A commit that fails leaves the pause to the memory of the process, and to nobody once it is dead."""
+        held(run_case(self.scenario("{on: store.commit, call: 2, lose: request}", crash=crash)))
+
+    def test_commit_that_fails_is_no_licence(self) -> None:
+        """As long as the process lives it knows of the pause, stored or not."""
+        impatient = RunOptions(engine="world.broken_agents:Impatient")
+        result = run_case(self.scenario("{on: store.commit, call: 2, lose: request}"), impatient)
+        assert "retry-after" in broken(result.failures)
+
+    def test_crash_in_a_later_cycle(self) -> None:
+        """An agent that never stores the pause is not excused by a crash that comes cycles later."""
+        crash = "  - {at: +5m, do: {agent.crash: {}}}\n"
+        held(run_case(self.scenario(crash=crash)))
+        result = run_case(self.scenario(crash=crash), RunOptions(engine="world.broken_agents:ForgetsPause"))
+        assert broken(result.failures) == ["retry-after"]
