@@ -16,10 +16,11 @@ from simulator.azure_ad.errors import GraphError, graph_error
 from simulator.azure_ad.graph_users import format_time, read_filter, select, show
 from simulator.azure_ad.passwords import FORCE_CHANGE, POLICY_FOR_SYNCED
 from simulator.azure_ad.policy import read_policies
+from simulator.azure_ad.routes import Routes, split
 from simulator.azure_ad.state import ADMINISTRATOR, PASSWORD_SYNC, Tenant
 from simulator.azure_ad.tokens import GRAPH_RESOURCE, ROLE_TEMPLATES, InvalidToken, TokenIssuer
 from simulator.azure_ad.users import CloudUser
-from simulator.azure_ad.wire import Answer, Call, bearer_token, json_answer, unknown
+from simulator.azure_ad.wire import Answer, Call, bearer_token, json_answer
 from simulator.refusal import Refusal
 
 HOST = "graph.microsoft.com"
@@ -27,18 +28,13 @@ PASSWORD_METHOD = "28c10230-6103-485e-b985-444c60001490"  # noqa: S105 - the id 
 PAGE_SIZE = 100
 PAGE_SIZE_MAX = 999
 
+Claims = Mapping[str, Any]
+
 _METADATA = f"https://{HOST}/v1.0/$metadata"
-_KNOWN = (
-    "GET, POST /v1.0/users",
-    "GET, PATCH, DELETE /v1.0/users/{id or userPrincipalName}",
-    "POST /v1.0/users/{id}/revokeSignInSessions",
-    "POST /v1.0/users/{id}/authentication/methods/{method}/resetPassword",
-    "GET /v1.0/users/{id}/authentication/operations/{operation}",
-    "GET /v1.0/me",
-    "POST /v1.0/me/changePassword",
-    "GET, PATCH /v1.0/directory/onPremisesSynchronization",
-    "PATCH /v1.0/organization/{tenant}",
-)
+ROUTES = Routes(HOST)
+"""What is answered: entered by the methods of :class:`GraphService`, each called with the call, the claims of the
+caller's token, and the names in the path."""
+_OWN = (["v1.0", "me"],)
 _QUERY = frozenset({"$select", "$filter", "$top", "$skiptoken"})
 _FEATURES = {
     "passwordSyncEnabled": PASSWORD_SYNC,
@@ -66,38 +62,40 @@ class GraphService:
 
     def _route(self, call: Call) -> Answer:
         caller = self._caller(call)
-        match [call.method, *call.path.strip("/").split("/")]:
-            case ["GET", "v1.0", "me"]:
-                return self._show(call, self._tenant.users.by_id(str(caller.get("oid"))))
-            case ["POST", "v1.0", "me", "changePassword"]:
-                return self._change_password(call, str(caller.get("oid")))
-            case [_, "v1.0", "users" | "directory" | "organization", *_]:
-                _require_administrator(caller)
-        match [call.method, *call.path.strip("/").split("/")]:
-            case ["GET", "v1.0", "users"]:
-                return self._list(call)
-            case ["POST", "v1.0", "users"]:
-                return self._create(call)
-            case ["GET", "v1.0", "users", name]:
-                return self._show(call, self._find(name))
-            case ["PATCH", "v1.0", "users", name]:
-                return self._update(self._find(name), _body(call))
-            case ["DELETE", "v1.0", "users", name]:
-                self._tenant.delete_user(self._find(name))
-                return Answer(204, [], b"")
-            case ["POST", "v1.0", "users", name, "revokeSignInSessions" | "microsoft.graph.revokeSignInSessions"]:
-                self._tenant.revoke_sessions(self._find(name))
-                return json_answer(200, {"@odata.context": f"{_METADATA}#Edm.Boolean", "value": True})
-            case ["POST", "v1.0", "users", name, "authentication", "methods", method, "resetPassword"]:
-                return self._reset(self._find(name), method, _body(call))
-            case ["GET", "v1.0", "users", name, "authentication", "operations", operation]:
-                return self._operation(self._find(name), operation)
-            case ["GET" | "PATCH", "v1.0", "directory", "onPremisesSynchronization", *rest] if len(rest) <= 1:
-                return self._synchronization(call)
-            case ["PATCH", "v1.0", "organization", tenant] if tenant == self._tenant.tenant_id:
-                _only(_body(call), "onPremisesSyncEnabled")
-                return Answer(204, [], b"")
-        return unknown(call, _KNOWN)
+        if split(call.path)[:2] not in _OWN:
+            _require_administrator(caller)
+        found = ROUTES.find(call.method, call.path)
+        if found is None:
+            status = 405 if ROUTES.methods(call.path) else 404
+            raise GraphError(status, "UnknownCall", ROUTES.explain(call.method, call.path))
+        route, names = found
+        return route.handle(self, call, caller, **names)
+
+    @ROUTES.on("GET", "/v1.0/me", "the signed-in user")
+    def _show_me(self, call: Call, caller: Claims) -> Answer:
+        return self._show(call, self._tenant.users.by_id(str(caller.get("oid"))))
+
+    @ROUTES.on("GET", "/v1.0/users/{user}", "one user, by id or userPrincipalName; $select")
+    def _show_user(self, call: Call, caller: Claims, user: str) -> Answer:
+        return self._show(call, self._find(user))
+
+    @ROUTES.on("DELETE", "/v1.0/users/{user}", "into the recycle bin")
+    def _delete(self, call: Call, caller: Claims, user: str) -> Answer:
+        self._tenant.delete_user(self._find(user))
+        return Answer(204, [], b"")
+
+    @ROUTES.on("POST", "/v1.0/users/{user}/revokeSignInSessions", "revoke all refresh tokens")
+    @ROUTES.on("POST", "/v1.0/users/{user}/microsoft.graph.revokeSignInSessions", "the same by its full name")
+    def _revoke(self, call: Call, caller: Claims, user: str) -> Answer:
+        self._tenant.revoke_sessions(self._find(user))
+        return json_answer(200, {"@odata.context": f"{_METADATA}#Edm.Boolean", "value": True})
+
+    @ROUTES.on("PATCH", "/v1.0/organization/{tenant}", "onPremisesSyncEnabled")
+    def _organization(self, call: Call, caller: Claims, tenant: str) -> Answer:
+        if tenant != self._tenant.tenant_id:
+            raise _not_found(tenant)
+        _only(_body(call), "onPremisesSyncEnabled")
+        return Answer(204, [], b"")
 
     def _caller(self, call: Call) -> Mapping[str, Any]:
         try:
@@ -111,7 +109,8 @@ class GraphService:
             raise _not_found(name)
         return user
 
-    def _list(self, call: Call) -> Answer:
+    @ROUTES.on("GET", "/v1.0/users", "all users; $select, $filter, $top")
+    def _list(self, call: Call, caller: Claims) -> Answer:
         _check_query(call)
         names = select(call.query.get("$select"))
         filtered = call.query.get("$filter")
@@ -135,7 +134,8 @@ class GraphService:
         value = show(user, select(call.query.get("$select")))
         return json_answer(200, {"@odata.context": f"{_METADATA}#users/$entity", **value})
 
-    def _create(self, call: Call) -> Answer:
+    @ROUTES.on("POST", "/v1.0/users", "a new user")
+    def _create(self, call: Call, caller: Claims) -> Answer:
         body = _body(call)
         upn, profile = body.get("userPrincipalName"), body.get("passwordProfile")
         password = profile.get("password") if isinstance(profile, dict) else None
@@ -153,6 +153,10 @@ class GraphService:
         self._tenant.set_user(user, enabled=enabled, must_change=must_change is not False)
         value = show(user, select(None))
         return json_answer(201, {"@odata.context": f"{_METADATA}#users/$entity", **value})
+
+    @ROUTES.on("PATCH", "/v1.0/users/{user}", "accountEnabled, displayName, passwordPolicies, passwordProfile")
+    def _patch(self, call: Call, caller: Claims, user: str) -> Answer:
+        return self._update(self._find(user), _body(call))
 
     def _update(self, user: CloudUser, body: Mapping[str, Any]) -> Answer:
         _only(body, "accountEnabled", "displayName", "passwordPolicies", "passwordProfile")
@@ -173,7 +177,9 @@ class GraphService:
         )
         return Answer(204, [], b"")
 
-    def _reset(self, user: CloudUser, method: str, body: Mapping[str, Any]) -> Answer:
+    @ROUTES.on("POST", "/v1.0/users/{name}/authentication/methods/{method}/resetPassword", "an administrator's reset")
+    def _reset(self, call: Call, caller: Claims, name: str, method: str) -> Answer:
+        user, body = self._find(name), _body(call)
         if method != PASSWORD_METHOD:
             raise GraphError(404, "resourceNotFound", f"There is no password method {method!r}.")
         _only(body, "newPassword")
@@ -186,21 +192,28 @@ class GraphService:
         answer: dict[str, Any] = {"@odata.context": f"{_METADATA}#microsoft.graph.passwordResetResponse"}
         return json_answer(202, answer | ({} if password else {"newPassword": generated}), [("Location", location)])
 
-    def _operation(self, user: CloudUser, operation: str) -> Answer:
+    @ROUTES.on("GET", "/v1.0/users/{name}/authentication/operations/{operation}", "what became of a reset")
+    def _operation(self, call: Call, caller: Claims, name: str, operation: str) -> Answer:
+        user = self._find(name)
         if self._operations.get(operation) != user.id:
             raise GraphError(404, "resourceNotFound", f"There is no operation {operation!r}.")
         value = {"id": operation, "status": "succeeded", "statusDetail": None}
         return json_answer(200, {"@odata.context": f"{_METADATA}#microsoft.graph.longRunningOperation", **value})
 
-    def _change_password(self, call: Call, user_id: str) -> Answer:
-        body = _body(call)
+    @ROUTES.on("POST", "/v1.0/me/changePassword", "the user's own change")
+    def _change_password(self, call: Call, caller: Claims) -> Answer:
+        user_id, body = str(caller.get("oid")), _body(call)
         current, new = _typed(body, "currentPassword", str), _typed(body, "newPassword", str)
         if current is None or new is None:
             raise GraphError(400, "Request_BadRequest", "currentPassword and newPassword are needed.")
         self._tenant.change_password(self._tenant.users.by_id(user_id), current, new)
         return Answer(204, [], b"")
 
-    def _synchronization(self, call: Call) -> Answer:
+    @ROUTES.on("GET", "/v1.0/directory/onPremisesSynchronization", "the features of synchronization")
+    @ROUTES.on("PATCH", "/v1.0/directory/onPremisesSynchronization", "switch features")
+    @ROUTES.on("GET", "/v1.0/directory/onPremisesSynchronization/{tenant}", "the same by the tenant's id")
+    @ROUTES.on("PATCH", "/v1.0/directory/onPremisesSynchronization/{tenant}", "the same by the tenant's id")
+    def _synchronization(self, call: Call, caller: Claims, tenant: str = "") -> Answer:
         if call.method == "PATCH":
             body = _body(call)
             _only(body, "features")

@@ -6,28 +6,24 @@ Shapes: what MSAL asks for and reads, and the product's pages on the password gr
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Any
 from urllib.parse import urlsplit
 
 from simulator.azure_ad.errors import SIGN_IN_TEXTS, TokenRefused, format_time, token_error
+from simulator.azure_ad.routes import Routes
 from simulator.azure_ad.sessions import ACCESS_LIFE, Session
 from simulator.azure_ad.sign_in import AADSTS
 from simulator.azure_ad.state import Tenant
 from simulator.azure_ad.tokens import GRAPH_RESOURCE, TokenIssuer, encode_part, public_keys
 from simulator.azure_ad.users import CloudUser
-from simulator.azure_ad.wire import Answer, Call, json_answer, read_form, unknown
+from simulator.azure_ad.wire import Answer, Call, json_answer, read_form
 
 HOST = "login.microsoftonline.com"
 
-_KNOWN = (
-    "GET /{tenant}/v2.0/.well-known/openid-configuration",
-    "GET /{tenant}/discovery/v2.0/keys",
-    "GET /common/discovery/instance",
-    "GET /common/userrealm/{upn}",
-    "POST /{tenant}/oauth2/v2.0/token",
-)
+ROUTES = Routes(HOST)
+"""What is answered: entered by the methods of :class:`LoginService`, each called with the call and the path's names."""
 _IDENTITY_SCOPES = frozenset({"openid", "profile", "email", "offline_access"})
 _NO_STORE = [("Cache-Control", "no-store"), ("Pragma", "no-cache")]
 
@@ -44,27 +40,33 @@ class LoginService:
 
     def handle(self, call: Call) -> Answer:
         """Answer a call to this host."""
-        first, _, rest = call.path.strip("/").partition("/")
-        if rest == "oauth2/v2.0/token":
-            return self._token(call, first)
-        if call.method != "GET":
-            return unknown(call, _KNOWN)
-        if rest in ("v2.0/.well-known/openid-configuration", ".well-known/openid-configuration"):
-            return self._configuration(call, first)
-        if rest in ("discovery/v2.0/keys", "discovery/keys"):
-            return json_answer(200, {"keys": public_keys()})
-        if first == "common" and rest == "discovery/instance":
-            return self._instance(call)
-        if first == "common" and rest.lower().startswith("userrealm/"):
-            return json_answer(200, self._realm(rest[len("userrealm/") :]))
-        return unknown(call, _KNOWN)
+        found = ROUTES.find(call.method, call.path)
+        if found is None:
+            return self._unknown(call)
+        route, names = found
+        return route.handle(self, call, **names)
 
-    def _configuration(self, call: Call, name: str) -> Answer:
-        tenant = self._resolve(name)
-        if tenant is None:
-            refused = TokenRefused(90002, f"Tenant '{name}' not found.", "invalid_tenant")
+    def _unknown(self, call: Call) -> Answer:
+        methods = ROUTES.methods(call.path)
+        if methods:
+            text = f"The endpoint only accepts {' and '.join(methods)} requests. Received a {call.method} request."
+            return self._refuse(TokenRefused(900561, text, "invalid_request"), call, {})
+        text = ROUTES.explain(call.method, call.path)
+        return json_answer(404, {"error": "unknown_call", "error_description": text, "error_codes": []}, _NO_STORE)
+
+    @ROUTES.on("GET", "/{tenant}/discovery/v2.0/keys", "the keys that tokens are signed with")
+    @ROUTES.on("GET", "/{tenant}/discovery/keys", "the same at the older address")
+    def _keys(self, call: Call, tenant: str) -> Answer:
+        return json_answer(200, {"keys": public_keys()})
+
+    @ROUTES.on("GET", "/{tenant}/v2.0/.well-known/openid-configuration", "OpenID Connect discovery")
+    @ROUTES.on("GET", "/{tenant}/.well-known/openid-configuration", "the same at the older address")
+    def _configuration(self, call: Call, tenant: str) -> Answer:
+        resolved = self._resolve(tenant)
+        if resolved is None:
+            refused = TokenRefused(90002, f"Tenant '{tenant}' not found.", "invalid_tenant")
             return self._refuse(refused, call, {})
-        base = f"https://{HOST}/{tenant}"
+        base = f"https://{HOST}/{resolved}"
         return json_answer(
             200,
             {
@@ -87,12 +89,17 @@ class LoginService:
             },
         )
 
+    @ROUTES.on("GET", "/common/discovery/instance", "which hosts are one cloud")
     def _instance(self, call: Call) -> Answer:
         asked = urlsplit(call.query.get("authorization_endpoint", "")).path.strip("/").split("/")[0]
         document = f"https://{HOST}/{asked or 'common'}/v2.0/.well-known/openid-configuration"
         aliases = ["login.microsoftonline.com", "login.windows.net", "login.microsoft.com", "sts.windows.net"]
         metadata = {"preferred_network": HOST, "preferred_cache": "login.windows.net", "aliases": aliases}
         return json_answer(200, {"tenant_discovery_endpoint": document, "api-version": "1.1", "metadata": [metadata]})
+
+    @ROUTES.on("GET", "/common/userrealm/{upn}", "managed or federated")
+    def _user_realm(self, call: Call, upn: str) -> Answer:
+        return json_answer(200, self._realm(upn))
 
     def _realm(self, upn: str) -> Mapping[str, Any]:
         domain = upn.rpartition("@")[2]
@@ -111,23 +118,21 @@ class LoginService:
             return {"ver": "1.0", "account_type": "Unknown", **cloud}
         return {"ver": "1.0", "account_type": "Managed", "domain_name": domain, **cloud}
 
-    def _token(self, call: Call, name: str) -> Answer:
+    @ROUTES.on("POST", "/{tenant}/oauth2/v2.0/token", "the grants below")
+    def _token(self, call: Call, tenant: str) -> Answer:
         form: dict[str, str] = {}
         try:
-            if call.method != "POST":
-                text = f"The endpoint only accepts POST requests. Received a {call.method} request."
-                raise TokenRefused(900561, text, "invalid_request")
             form = _read_body(call.body)
-            return json_answer(200, self._grant(name, form), _NO_STORE)
+            return json_answer(200, self._grant(tenant, form), _NO_STORE)
         except TokenRefused as refused:
             return self._refuse(refused, call, form)
 
     def _grant(self, name: str, form: Mapping[str, str]) -> Mapping[str, Any]:
         kind = _need(form, "grant_type")
-        if kind not in ("password", "refresh_token"):
-            raise TokenRefused(
-                70003, f"The app requested an unsupported grant type '{kind}'.", "unsupported_grant_type"
-            )
+        grant = GRANTS.get(kind)
+        if grant is None:
+            text = f"The app requested an unsupported grant type '{kind[:64]}'. Known here: {', '.join(GRANTS)}."
+            raise TokenRefused(70003, text, "unsupported_grant_type")
         client_id = _need(form, "client_id")
         if kind == "password" and name in ("common", "consumers"):
             text = (
@@ -137,11 +142,7 @@ class LoginService:
             raise TokenRefused(9001023, text, "invalid_request")
         if self._resolve(name) is None:
             raise TokenRefused(90002, f"Tenant '{name}' not found.", "invalid_request")
-        if kind == "password":
-            user, session = self._sign_in(form, client_id)
-        else:
-            user, session = self._refresh(form, client_id)
-        return self._issue(user, session, form)
+        return self._issue(*grant(self, form, client_id), form)
 
     def _sign_in(self, form: Mapping[str, str], client_id: str) -> tuple[CloudUser, Session]:
         _need(form, "scope")
@@ -207,6 +208,13 @@ class LoginService:
         correlation = correlation or str(self._tenant.randomness.uuid("azure_ad/traces"))
         body = token_error(refused, self._tenant.clock(), self._tenant.randomness, correlation)
         return json_answer(400, body, [*_NO_STORE, *_RETRY_NOW])
+
+
+GRANTS: Mapping[str, Callable[[LoginService, Mapping[str, str], str], tuple[CloudUser, Session]]] = {
+    "password": LoginService._sign_in,
+    "refresh_token": LoginService._refresh,
+}
+"""What the token endpoint exchanges for tokens, by ``grant_type``."""
 
 
 def _read_body(body: bytes) -> dict[str, str]:

@@ -78,12 +78,12 @@ class TestDiscovery:
 
     @pytest.mark.parametrize(
         ("method", "path"),
-        [("GET", "/"), ("GET", "/x/oauth2/authorize"), ("DELETE", "/common/discovery/instance"), ("GET", "//..//%00")],
+        [("GET", "/"), ("GET", "/x/oauth2/authorize"), ("DELETE", "/common/discovery"), ("GET", "//..//%00")],
     )
     def test_unknown_path(self, ask, method, path):
         """An unknown path says what came and what is known."""
         answer = ask(method, BASE + path)
-        message = json.loads(answer.body)["error"]["message"]
+        message = json.loads(answer.body)["error_description"]
         assert answer.status == 404
         assert method in message
         assert "/oauth2/v2.0/token" in message
@@ -167,9 +167,13 @@ class TestPasswordGrant:
         assert post("organizations")[0] == 200
 
     def test_method(self, ask, tenant):
-        """Only POST is taken."""
-        answer = ask("GET", f"{BASE}/{tenant.tenant_id}/oauth2/v2.0/token")
-        assert json.loads(answer.body)["error_codes"] == [900561]
+        """A known path under another method is refused in the endpoint's words."""
+        for method, path in (
+            ("GET", f"/{tenant.tenant_id}/oauth2/v2.0/token"),
+            ("DELETE", "/common/discovery/instance"),
+        ):
+            answer = ask(method, BASE + path)
+            assert (answer.status, json.loads(answer.body)["error_codes"]) == (400, [900561])
 
     @pytest.mark.parametrize("data", [b"", b"\xff\xfe=&&&", b"a=1&" * 5000, b"%zz=%%%"])
     def test_garbled(self, ask, tenant, data):
