@@ -22,6 +22,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from pwsync.errors import Refused
+from simulator.azure_ad.routes import Routes
 from simulator.azure_ad.wire import Answer, Call, json_answer
 from simulator.network import ArmedFault
 from simulator.refusal import Refusal
@@ -51,6 +52,9 @@ UNNATURAL = {
 }
 """Wires that a served world does not carry, and what to do instead."""
 
+ROUTES = Routes()
+"""What is answered: entered by the methods of :class:`Control`, each called with the call and the path's names."""
+
 Settings = Callable[[], Mapping[str, Any]]
 
 
@@ -76,19 +80,6 @@ class Control:
         self._time = time
         self._hosted = hosted
         self._sessions = Sessions()
-        self._routes: dict[tuple[str, str], Callable[[Call], Answer]] = {
-            ("GET", "/"): self._index,
-            ("GET", "/time"): self._tell_time,
-            ("POST", "/time"): self._move_time,
-            ("GET", "/users"): self._users,
-            ("GET", "/events"): self._events,
-            ("GET", "/trace"): self._trace,
-            ("POST", "/actions"): self._act,
-            ("GET", "/faults"): self._faults,
-            ("POST", "/faults"): self._add_fault,
-            ("DELETE", "/faults"): self._clear_faults,
-            ("GET", "/agent"): self._agent,
-        }
 
     def handle(self, call: Call) -> Answer:
         """Answer a call."""
@@ -96,25 +87,26 @@ class Control:
             return _refusal(403, "not-local", "the world is controlled from its own machine only")
         if len(call.body) > BODY_MAX or len(str(call.environ.get("CONTENT_LENGTH") or "")) > len(str(BODY_MAX)):
             return _refusal(413, "too-large", f"at most {BODY_MAX} bytes")
-        route = self._routes.get((call.method, call.path))
-        if route is None and call.method == "GET" and call.path.startswith("/users/"):
-            route = self._one_user
-        if route is None:
-            known = [f"{method} {path}" for method, path in (*self._routes, ("GET", "/users/NAME"))]
-            return _refusal(404, "unknown-call", f"there is no {call.method} {call.path[:200]}: {', '.join(known)}")
+        found = ROUTES.find(call.method, call.path)
+        if found is None:
+            status = 405 if ROUTES.methods(call.path) else 404
+            return _refusal(status, "unknown-call", ROUTES.explain(call.method, call.path))
+        route, names = found
         try:
-            return route(call)
+            return route.handle(self, call, **names)
         except BadRequest as bad:
-            found = [{"problem": each.message, "hint": each.hint} for each in bad.problems]
-            return json_answer(400, {"error": {"code": "unreadable", "message": str(bad), "problems": found}})
+            told = [{"problem": each.message, "hint": each.hint} for each in bad.problems]
+            return json_answer(400, {"error": {"code": "unreadable", "message": str(bad), "problems": told}})
         except (Refusal, Refused) as refusal:
             return _refusal(409, refusal.reason, getattr(refusal, "detail", "") or str(refusal))
 
+    @ROUTES.on("GET", "/", "what there is to call")
     def _index(self, call: Call) -> Answer:
-        return json_answer(200, {"calls": [f"{method} {path}" for method, path in self._routes]})
+        return json_answer(200, {"calls": [f"{route.method} {route.path}" for route in ROUTES]})
 
     # --- time
 
+    @ROUTES.on("GET", "/time", "the time; until, wait")
     def _tell_time(self, call: Call) -> Answer:
         if "until" in call.query:
             seconds = _number(call.query.get("wait", "0"), WAIT_SECONDS_MAX)
@@ -125,6 +117,7 @@ class Control:
         with self._time:
             return json_answer(200, {"now": self._world.clock().isoformat(), "pace": self._time.pace})
 
+    @ROUTES.on("POST", "/time", "move it, or set its pace")
     def _move_time(self, call: Call) -> Answer:
         order = _read_json(call)
         if set(order) == {"advance"} and isinstance(order["advance"], str):
@@ -143,6 +136,7 @@ class Control:
 
     # --- what is there
 
+    @ROUTES.on("GET", "/users", "people in directory and tenant; from, count")
     def _users(self, call: Call) -> Answer:
         first = int(_number(call.query.get("from", "0"), 1e9))
         count = int(_number(call.query.get("count", str(USERS_AT_ONCE)), USERS_AT_ONCE))
@@ -151,8 +145,8 @@ class Control:
             found = [self._describe(name) for name in names[first : first + count]]
         return json_answer(200, {"total": len(names), "users": found})
 
-    def _one_user(self, call: Call) -> Answer:
-        name = call.path.removeprefix("/users/")
+    @ROUTES.on("GET", "/users/{name}", "one of them")
+    def _one_user(self, call: Call, name: str) -> Answer:
         with self._time:
             if name not in self._world.people:
                 return _refusal(404, "no-such-user", f"nobody is called {name[:64]}")
@@ -190,6 +184,7 @@ class Control:
             }
         return {"name": name, "directory": directory, "tenant": cloud}
 
+    @ROUTES.on("GET", "/events", "the last events; last")
     def _events(self, call: Call) -> Answer:
         last = int(_number(call.query.get("last", str(LINES)), 10_000))
         with self._time:
@@ -201,17 +196,20 @@ class Control:
             ]  # fmt: skip
         return json_answer(200, {"events": told})
 
+    @ROUTES.on("GET", "/trace", "the last lines of the trace; last")
     def _trace(self, call: Call) -> Answer:
         last = int(_number(call.query.get("last", str(LINES)), 100_000))
         with self._time:
             return json_answer(200, {"trace": self._world.trace.lines[-last:] if last else []})
 
+    @ROUTES.on("GET", "/agent", "settings of an agent of one's own")
     def _agent(self, call: Call) -> Answer:
         with self._time:
             return json_answer(200, self.agent_settings())
 
     # --- what is done
 
+    @ROUTES.on("POST", "/actions", "actions of the scenario format")
     def _act(self, call: Call) -> Answer:
         """Read all actions before the first is done; tell what became of each."""
         found = list(self._read_actions(_read_nodes(call)))
@@ -257,6 +255,7 @@ class Control:
 
     # --- faults
 
+    @ROUTES.on("GET", "/faults", "the rules of faults")
     def _faults(self, call: Call) -> Answer:
         with self._time:
             rules = [
@@ -265,6 +264,7 @@ class Control:
             ]
         return json_answer(200, {"faults": rules})
 
+    @ROUTES.on("POST", "/faults", "one more rule")
     def _add_fault(self, call: Call) -> Answer:
         node, problems = _read_nodes(call), list[Problem]()
         rule = build(Fault, plain(node), node, problems, {"start": self._world.start})
@@ -277,6 +277,7 @@ class Control:
             faults.append(ArmedFault(rule, len(faults)))
         return self._faults(call)
 
+    @ROUTES.on("DELETE", "/faults", "no rules any more")
     def _clear_faults(self, call: Call) -> Answer:
         with self._time:
             self._world.network.faults.clear()
