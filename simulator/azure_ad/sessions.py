@@ -1,7 +1,9 @@
 """What a sign-in leaves behind: an access token that lives for an hour, a refresh token that lives for 90 days.
 
 Source: the product's pages on refresh tokens and on revocation. An access token is never taken back; a refresh token is
-revoked by a password set in the cloud, today by a synchronized one too, never by a password's expiry.
+revoked by a password set in the cloud, today by a synchronized one too, never by a password's expiry. That holds for
+tokens that a password has brought to a public client. Confidential clients keep theirs, and so do sign-ins that no
+password was used for, until all of the user's sessions are revoked.
 """
 
 from __future__ import annotations
@@ -23,7 +25,8 @@ class Session:
     """One signed-in client.
 
     issued_at: when the user proved who they are; refreshing does not change it. client_id: the application, or "".
-    ``grant`` is the place of the sign-in in the order of the tenant's revocations.
+    ``grant`` is the place of the sign-in in the order of the tenant's revocations. lasting: a new password does not end
+    it, as of a confidential client, or where the sign-in was without a password. scope: what was asked for.
     """
 
     id: str
@@ -34,6 +37,8 @@ class Session:
     refresh_token: str = field(repr=False)
     grant: int
     client_id: str = ""
+    lasting: bool = False
+    scope: str = ""
 
 
 class Sessions:
@@ -47,7 +52,9 @@ class Sessions:
         self._revocations = 0
         self._prune_at = _SESSIONS_KEPT
 
-    def open(self, user: CloudUser, client_id: str = "", *, keep: bool = True) -> Session:
+    def open(
+        self, user: CloudUser, client_id: str = "", *, keep: bool = True, lasting: bool = False, scope: str = ""
+    ) -> Session:
         """A new session of a user who has just signed in; one that is not kept has no refresh token to use."""
         now = self._clock()
         if len(self._by_token) >= self._prune_at:
@@ -61,6 +68,8 @@ class Sessions:
             refresh_token=self._new_token(),
             grant=self._revocations,
             client_id=client_id,
+            lasting=lasting,
+            scope=scope,
         )
         if keep:
             self._by_token[session.refresh_token] = session
@@ -88,14 +97,17 @@ class Sessions:
         if self._clock() >= session.refresh_expires:
             return "expired"
         user = self._users.by_id(session.user_id)
-        if user is None or not user.enabled or user.revocation > session.grant:
+        if user is None or not user.enabled:
             return "revoked"
-        return "ok"
+        revocation = user.full_revocation if session.lasting else user.revocation
+        return "revoked" if revocation > session.grant else "ok"
 
-    def revoke(self, user: CloudUser) -> None:
-        """Make every refresh token that the user has so far invalid."""
+    def revoke(self, user: CloudUser, *, everything: bool = False) -> None:
+        """Make the refresh tokens that the user has so far invalid; those of lasting sessions with ``everything``."""
         self._revocations += 1
         user.revocation = self._revocations
+        if everything:
+            user.full_revocation = self._revocations
         user.tokens_valid_from = self._clock()
 
     def _new_token(self) -> str:

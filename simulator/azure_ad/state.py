@@ -7,6 +7,7 @@
       policy.py      which passwords the cloud takes for its own, and when they expire
       sign_in.py     who may sign in; lockout.py
       sessions.py    what a sign-in leaves behind
+      applications.py, device_codes.py   who asks for tokens, and for whom
 
 Functions that take a user also take None, so that what a search did not find can be handed on: they refuse with
 no-such-user. The lists ``writes`` and ``sign_in_log`` only ever grow: the world reads them to judge a run.
@@ -23,6 +24,9 @@ from uuid import UUID
 
 from pwsync.credential import nt_hash
 from pwsync.tenant.messages import CredentialItem, CredentialResult, ObjectResult, SyncObject
+from simulator.azure_ad.applications import Applications
+from simulator.azure_ad.device_codes import DeviceCodes
+from simulator.azure_ad.federated_domains import FederatedDomains
 from simulator.azure_ad.objects import ObjectWriter
 from simulator.azure_ad.passwords import ACCEPTED, FORCE_CHANGE, MALFORMED, POLICY_FOR_SYNCED, PasswordWriter
 from simulator.azure_ad.policy import (
@@ -79,13 +83,16 @@ class Tenant:
         self.policy = policy or CloudPolicy.of(profile)
         self.tenant_id = str(randomness.uuid("azure_ad/tenant"))
         self.features: set[str] = {PASSWORD_SYNC}
-        self.federated_domains: set[str] = set()
+        self.federated_domains = FederatedDomains(clock)
         # Bits of features that are no password matter.
         self.other_features = RESILIENCY_BITS
         self._observed = False
         self.users = UserIndex()
         self.last_contact: datetime | None = None
         self.last_ping: datetime | None = None
+        self.applications = Applications(clock, randomness)
+        self.devices = DeviceCodes(clock, randomness)
+        self._domain_policies: dict[str, tuple[timedelta | None, timedelta]] = {}
         self._sessions = Sessions(clock, randomness, self.users)
         self._passwords = PasswordWriter(clock, randomness, profile, self.users, self._sessions.revoke)
         self._objects = ObjectWriter(
@@ -134,7 +141,15 @@ class Tenant:
 
     def expires(self, user: CloudUser) -> datetime | None:
         """When the user's password expires; None: never."""
-        return expiry(user.changed_at, user.password_policies, self.policy)
+        return expiry(user.changed_at, user.password_policies, self.policy_for(user.upn))
+
+    def policy_for(self, upn: str) -> CloudPolicy:
+        """The policy for a sign-in name: the tenant's, with the periods of its domain if that has its own."""
+        if self._domain_policies:
+            found = self._domain_policies.get(upn.rpartition("@")[2].lower())
+            if found is not None:
+                return replace(self.policy, max_age=found[0], notice=found[1])
+        return self.policy
 
     def has_password(self, user: CloudUser, password: str) -> bool:
         """Whether this is the password the tenant holds for the user."""
@@ -173,15 +188,21 @@ class Tenant:
         self._passwords.create(user, password, password_age)
         return user
 
-    def reset_password(self, user: CloudUser | None, password: str, must_change: bool = False) -> None:
+    def reset_password(
+        self, user: CloudUser | None, password: str, must_change: bool = False, *, everywhere: bool = False
+    ) -> None:
         """An administrator's reset. It unlocks the sign-in and revokes refresh tokens.
 
-        Raises Refusal: no-such-user, federated-domain, password-too-short, -too-long, -characters, -too-weak.
+        everywhere: those of confidential clients too, as a reset in the admin center does and one by PowerShell does
+        not (product documentation of refresh tokens). Raises Refusal: no-such-user, federated-domain,
+        password-too-short, -too-long, -characters, -too-weak.
         """
         user = self._require(user)
         self._require_managed(user)
         self._check(user, password)
         self._passwords.reset(user, password, must_change)
+        if everywhere:
+            self._sessions.revoke(user, everything=True)
         self._sign_ins.lockout.reset(user.id)
 
     def change_password(self, user: CloudUser | None, old: str, new: str) -> None:
@@ -235,6 +256,15 @@ class Tenant:
             raise Refusal("not-supported", f"no such policy: {', '.join(unknown)}")
         self.policy = replace(self.policy, **changes)
 
+    def set_domain_policy(self, domain: str, max_age: timedelta | None, notice: timedelta) -> None:
+        """How long passwords of a domain's users are good (None: for ever), and when they are told.
+
+        Raises Refusal: federated-domain, whose passwords the cloud does not have to judge.
+        """
+        if self.is_federated(f"@{domain}"):
+            raise Refusal("federated-domain", f"the domain {domain} is federated")
+        self._domain_policies[domain.lower()] = (max_age, notice)
+
     def set_feature(self, name: str, on: bool) -> None:
         """Switch a feature of :data:`FEATURES`. Raises Refusal("not-supported") for another name."""
         if name not in FEATURES:
@@ -246,26 +276,19 @@ class Tenant:
         else:
             self.features.discard(name)
 
-    def set_domain(self, domain: str, *, federated: bool) -> None:
-        """Make a domain federated or managed. Only sign-in names of it are affected."""
-        if federated:
-            self.federated_domains.add(domain.lower())
-        else:
-            self.federated_domains.discard(domain.lower())
-
     def is_federated(self, upn: str) -> bool:
-        """Whether the domain of this sign-in name is federated."""
-        return bool(self.federated_domains) and upn.rpartition("@")[2].lower() in self.federated_domains
+        """Whether sign-ins with this name go to the federation servers of its domain."""
+        return self.federated_domains.trust(upn.rpartition("@")[2]) is not None
 
     # Signing in
 
     def sign_in(self, upn: str, password: str, *, observe: bool = False) -> SignInResult:
         """Sign in with name and password; ``observe``: only look, nothing is counted or logged."""
-        return self._sign_ins.sign_in(upn, password, self.policy, observe=observe or self._observed)
+        return self._sign_ins.sign_in(upn, password, self.policy_for(upn), observe=observe or self._observed)
 
-    def open_session(self, user: CloudUser, client_id: str = "") -> Session:
-        """The session that a successful sign-in opens."""
-        return self._sessions.open(user, client_id, keep=not self._observed)
+    def open_session(self, user: CloudUser, client_id: str = "", *, lasting: bool = False, scope: str = "") -> Session:
+        """The session that a successful sign-in opens; ``lasting``: a new password does not end it."""
+        return self._sessions.open(user, client_id, keep=not self._observed, lasting=lasting, scope=scope)
 
     @contextmanager
     def observed(self) -> Iterator[None]:
@@ -289,9 +312,9 @@ class Tenant:
         return self._sessions.access_state(session), self._sessions.refresh_state(session)
 
     def revoke_sessions(self, user: CloudUser | None) -> None:
-        """Revoke all refresh tokens of a user. Raises Refusal: no-such-user."""
+        """Revoke all refresh tokens of a user, whatever brought them. Raises Refusal: no-such-user."""
         user = self._require(user)
-        self._sessions.revoke(user)
+        self._sessions.revoke(user, everything=True)
 
     # The agent
 

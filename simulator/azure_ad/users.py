@@ -41,7 +41,8 @@ class CloudUser:
     id: a UUID. source_anchor: set for a synchronized object. credential: the text of :mod:`pwsync.credential`, the only
     form in which a password is ever kept. source: synced, admin-reset, cloud or none. changed_at: when the password was
     set (of a synchronized one: on premises). tokens_valid_from: refresh tokens from before are revoked;
-    ``revocation`` puts that in an order that also tells events of one instant apart. role: None, administrator or
+    ``revocation`` puts that in an order that also tells events of one instant apart, ``full_revocation`` the last that
+    spared no session. role: None, administrator or
     directory-synchronization. details: :data:`DETAILS`, packed.
     """
 
@@ -58,6 +59,7 @@ class CloudUser:
     password_policies: str | None = None
     tokens_valid_from: datetime | None = None
     revocation: int = 0
+    full_revocation: int = 0
     deleted_at: datetime | None = None
     synced_at: datetime | None = None
     role: str | None = None
