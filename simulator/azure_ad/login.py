@@ -104,14 +104,15 @@ class LoginService:
     def _realm(self, upn: str) -> Mapping[str, Any]:
         domain = upn.rpartition("@")[2]
         cloud = {"cloud_instance_name": "microsoftonline.com", "cloud_audience_urn": "urn:federation:MicrosoftOnline"}
-        if self._tenant.is_federated(upn):
+        trust = self._tenant.federated_domains.trust(domain)
+        if trust is not None:
             return {
                 "ver": "1.0",
                 "account_type": "Federated",
                 "domain_name": domain,
                 "federation_protocol": "WSTrust",
-                "federation_metadata_url": f"https://adfs.{domain}/adfs/services/trust/mex",
-                "federation_active_auth_url": f"https://adfs.{domain}/adfs/services/trust/2005/usernamemixed",
+                "federation_metadata_url": trust.metadata_url,
+                "federation_active_auth_url": trust.sign_in_url,
                 **cloud,
             }
         if self._tenant.find_by_upn(upn) is None and domain.lower() != self._tenant.tenant_domain.lower():

@@ -13,6 +13,7 @@ import requests
 from pwsync.credential import nt_hash, protect
 from pwsync.tenant.messages import CredentialItem, CredentialResult, SyncObject
 from simulator.azure_ad.doubles import send
+from simulator.azure_ad.federated_domains import FederationTrust
 from simulator.azure_ad.http import TenantApplication
 from simulator.azure_ad.state import Tenant
 from simulator.azure_ad.users import CloudUser
@@ -113,3 +114,16 @@ def token(tenant: Tenant, ask: Callable[..., Answer]) -> Callable[..., str]:
         return found
 
     return get
+
+
+@pytest.fixture
+def federate(tenant: Tenant) -> Callable[[str], FederationTrust]:
+    """Have a domain of the tenant be federated, with a farm that nobody has built."""
+
+    def put(domain: str) -> FederationTrust:
+        base = f"https://adfs.{domain}/adfs/services/trust"
+        trust = FederationTrust(f"http://{domain}/adfs/services/trust/", "", f"{base}/mex", f"{base}/13/usernamemixed")
+        tenant.federated_domains.set(domain, trust)
+        return trust
+
+    return put

@@ -63,7 +63,7 @@ class TestDiscovery:
         document = json.loads(answer.body)["tenant_discovery_endpoint"]
         assert document == f"{BASE}/contoso.onmicrosoft.com/v2.0/.well-known/openid-configuration"
 
-    def test_realm(self, ask, tenant, alice):
+    def test_realm(self, ask, tenant, alice, federate):
         """A user's domain is managed, federated, or unknown."""
 
         def realm(upn):
@@ -72,9 +72,13 @@ class TestDiscovery:
         assert realm(alice.upn)["account_type"] == "Managed"
         assert realm("new%40contoso.onmicrosoft.com")["domain_name"] == "contoso.onmicrosoft.com"
         assert realm("x@elsewhere.example")["account_type"] == "Unknown"
-        tenant.set_domain("contoso.example", federated=True)
+        trust = federate("contoso.example")
         federated = realm(alice.upn)
         assert (federated["account_type"], federated["federation_protocol"]) == ("Federated", "WSTrust")
+        assert (federated["federation_metadata_url"], federated["federation_active_auth_url"]) == (
+            trust.metadata_url,
+            trust.sign_in_url,
+        )
 
     @pytest.mark.parametrize(
         ("method", "path"),
@@ -141,9 +145,9 @@ class TestPasswordGrant:
         upn = "bob@contoso.example" if state == "none" else alice.upn
         assert post(username=upn)[1]["error_codes"] == [code]
 
-    def test_federated(self, post, tenant, alice):
+    def test_federated(self, post, tenant, alice, federate):
         """A federated user's password is not looked at in the cloud."""
-        tenant.set_domain("contoso.example", federated=True)
+        federate("contoso.example")
         assert post()[1]["error_codes"] == [50126]
         assert tenant.sign_in_log == []
 

@@ -163,13 +163,13 @@ class TestReset:
         tenant.change_password(user, "Helpdesk-77!", "Spring-2017!")
         assert tenant.sign_in(user.upn, "Spring-2017!").result == "ok"
 
-    def test_federated(self, tenant, synchronize):
+    def test_federated(self, tenant, synchronize, federate):
         """A federated user's password can't be reset in the cloud."""
         user = synchronize(tenant, "alice", "Winter-2016!")
-        tenant.set_domain("CONTOSO.example", federated=True)
+        federate("CONTOSO.example")
         with refused("federated-domain"):
             tenant.reset_password(user, "Helpdesk-77!")
-        tenant.set_domain("contoso.example", federated=False)
+        tenant.federated_domains.set("contoso.example", None)
         tenant.reset_password(user, "Helpdesk-77!")
 
     def test_no_such_user(self, tenant):
