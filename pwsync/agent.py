@@ -16,6 +16,7 @@ from pwsync.diagnose import Examination
 from pwsync.diagnosis import Diagnosis
 from pwsync.errors import NotConfigurable, NotSupported, Refused, RequiresObjectSync, StoreError
 from pwsync.event_log import EventTexts
+from pwsync.last_words import LastWords
 from pwsync.object_cycle import ObjectCycle
 from pwsync.object_log import Attempt
 from pwsync.password_cycle import PasswordCycle
@@ -56,6 +57,7 @@ class SyncAgent:
         self._busy = False
         self._ending = False
         self._ordered: list[str] = []
+        self._last_words, self._task_words = LastWords(self._tell_unexpected), LastWords(self._tell_task)
 
     # --- set-up
 
@@ -312,13 +314,23 @@ class SyncAgent:
         """One cycle at a time; object cycles that were ordered meanwhile follow."""
         self._busy = True
         try:
-            run()
-            while self._ordered and self._process is not None:
-                self._run_objects(initial=self._ordered.pop(0) == "initial")
+            with self._last_words:
+                run()
+                while self._ordered and self._process is not None:
+                    self._run_objects(initial=self._ordered.pop(0) == "initial")
         finally:
             self._busy = False
             self._ordered.clear()
         self._tell_stopped()
+
+    def _tell_task(self, reason: str) -> None:
+        self._ports.event_log(self._texts.task_failed(self._ports.clock(), reason))
+
+    def _tell_unexpected(self, reason: str) -> None:
+        texts, now = self._texts, self._ports.clock()
+        told = texts.manager_not_stopped if self._ending else texts.unexpected_error
+        self._ending = False
+        self._ports.event_log(told(now, reason))
 
     def _tell_stopped(self) -> None:
         """The service was told to stop, and no cycle is under way any more."""
@@ -336,4 +348,5 @@ class SyncAgent:
         if self._passwords is None:
             return
         self._ports.run_history("password")
-        self._passwords.run()
+        with self._task_words:
+            self._passwords.run()

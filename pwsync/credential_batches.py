@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from random import Random
 
 from pwsync.credential import SALT_SIZE, protect, protect_many
+from pwsync.last_words import LastWords
 from pwsync.state import PasswordState
 
 INLINE_MAX = 4
@@ -44,8 +45,10 @@ class Batch:
     credentials: Sequence[str]
 
 
-def in_batches(ordered: Sequence[PasswordState], size: int, salts: Random) -> Generator[Batch, None, None]:
-    """Batches of at most ``size`` users, each with its NT hash at hand.
+def in_batches(
+    ordered: Sequence[PasswordState], size: int, salts: Random, watch: LastWords
+) -> Generator[Batch, None, None]:
+    """Batches of at most ``size`` users, each with its NT hash at hand. watch: hears of a thread that fails.
 
     All salts are drawn before the first hash, in sending order, so that they depend on nothing but the order.
     """
@@ -61,7 +64,11 @@ def in_batches(ordered: Sequence[PasswordState], size: int, salts: Random) -> Ge
         for users, pairs in batches:
             ahead.append((users, protect_many(pairs, pool)))
             if len(ahead) > AHEAD * workers:
-                first, texts = ahead.popleft()
-                yield Batch(first, list(texts))
+                yield _made(*ahead.popleft(), watch)
         for first, texts in ahead:
-            yield Batch(first, list(texts))
+            yield _made(first, texts, watch)
+
+
+def _made(users: Sequence[PasswordState], texts: Iterator[str], watch: LastWords) -> Batch:
+    with watch:
+        return Batch(users, list(texts))

@@ -51,7 +51,11 @@ class RequiresObjectSync(Refused):
 
 
 class StoreError(AgentError):
-    """The agent's database is damaged, locked, too new or full."""
+    """The agent's database is damaged, locked, too new or full; ``locked``: another program holds it."""
+
+    def __init__(self, message: str, *, locked: bool = False) -> None:
+        self.locked = locked
+        super().__init__(message)
 
 
 class ReplicationError(AgentError):

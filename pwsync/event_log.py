@@ -4,11 +4,8 @@ Ids and what they stand for follow the table of the product's troubleshooting do
 there is one; levels and words without a sample are unconfirmed. The source is ``Directory Synchronization``; events of
 the object engine are in :mod:`pwsync.engine_events`. Documented, but never written here, because nothing leads there:
 
-    603, 604, 615       an unexpected error ends the process; the simulation shows it as a fault of its own
-    610, 612            stopping always succeeds; a domain that can't be opened is told by 611
     658, 659            neither Domain Services nor a policy of the tenant is synchronized by this agent
-    660, 661            when the product heals the tenant's feature by itself is not published
-    662, 664, 666       there is no health task, no order for one user alone, and no SQL Server to be deadlocked in
+    664                 there is no order to synchronize one user alone
 """
 
 from __future__ import annotations
@@ -86,6 +83,22 @@ class EventTexts:
         """609: the service has stopped; a cycle that was under way has ended."""
         return self._plain(609, time, f"{self._subject} has stopped.")
 
+    def manager_not_stopped(self, time: datetime, reason: str) -> Event:
+        """610: the service was told to stop, and a cycle under way ended by an error instead (unconfirmed)."""
+        return self._error(610, time, f"{self._subject} could not be stopped. Error: {reason}")
+
+    def unexpected_error(self, time: datetime, reason: str) -> Event:
+        """603: an error that nobody foresaw is about to end the process (words unconfirmed)."""
+        return self._error(603, time, f"{self._subject} met an unexpected error. Error: {reason}")
+
+    def task_failed(self, time: datetime, reason: str) -> Event:
+        """604: such an error came out of a password cycle (words unconfirmed)."""
+        return self._error(604, time, f"{self._subject} task failed. Error: {reason}")
+
+    def worker_failed(self, time: datetime, reason: str) -> Event:
+        """615: such an error came out of a thread that protects passwords (words unconfirmed)."""
+        return self._error(615, time, f"{self._subject}: a worker thread ended with an exception. Error: {reason}")
+
     def manager_not_started(self, time: datetime, reason: str) -> Event:
         """607: the service can't start."""
         text = f"{self._subject} could not start. Error: {reason}"
@@ -139,6 +152,10 @@ class EventTexts:
             head = f"{self._subject} failed for domain: {domain}. "
             chain = f"{chain} Domain controller: {controller}."  # unconfirmed: no 2017 sample shows the controller
         return Event(611, "error", PASSWORD_SOURCE, time, f"{head}\nDetails: {chain}", domain, dns=(dn,) if dn else ())
+
+    def context_not_ready(self, time: datetime, chain: str) -> Event:
+        """612: the tenant did not tell its features, which a cycle has to know (that it is meant so: unconfirmed)."""
+        return self._error(612, time, f"{self._subject} context could not be initialized. Error: {chain}")
 
     def paused(self, time: datetime, domain: str) -> Event:
         """613: passwords wait for the first full synchronization of the directory (words unconfirmed)."""
@@ -206,6 +223,22 @@ class EventTexts:
         text = f"Failed credential provisioning ping. Error: {chain} Connector: {connector}"
         return Event(655, "error", PASSWORD_SOURCE, time, text)
 
+    def healing_started(self, time: datetime) -> Event:
+        """660: the tenant's feature is off though passwords are synchronized here (words unconfirmed)."""
+        text = f"{self._subject} is not activated in the tenant, though it is enabled here. Self-healing starts."
+        return Event(660, "warning", PASSWORD_SOURCE, time, text)
+
+    def healing_ended(self, time: datetime, chain: str = "") -> Event:
+        """661: the tenant's feature is on again; or ``chain`` says why it is not (words unconfirmed)."""
+        if chain:
+            return self._error(661, time, f"Self-healing has ended, and the feature is not activated. Error: {chain}")
+        return self._plain(661, time, f"Self-healing has ended. {self._subject} is activated in the tenant.")
+
+    def health_task_failed(self, time: datetime, connector: str, reason: str) -> Event:
+        """662: what a ping asked for could not be kept (that it is meant so: unconfirmed)."""
+        text = f"The health task failed during the ping. Error: {reason} Connector: {connector}"
+        return self._error(662, time, text)
+
     def requests(self, time: datetime, batch: Sequence[Change]) -> Iterator[Event]:
         """656: what is about to be sent, one line per user."""
         lines = [
@@ -234,6 +267,14 @@ class EventTexts:
         """665: what a cycle did could not be kept; it is done again (words unconfirmed)."""
         text = f"{self._subject}: storing the cycle's state failed. Error: {reason}"
         return Event(665, "error", PASSWORD_SOURCE, time, text)
+
+    def store_locked(self, time: datetime, domain: str, reason: str) -> Event:
+        """666: a domain's cycle could not be kept because another program holds the database (words unconfirmed)."""
+        text = f"{self._subject} failed for domain: {domain}. The database is locked. Error: {reason}"
+        return Event(666, "error", PASSWORD_SOURCE, time, text[:TEXT_MAX], domain)
+
+    def _error(self, identifier: int, time: datetime, text: str) -> Event:
+        return Event(identifier, "error", PASSWORD_SOURCE, time, text[:TEXT_MAX])
 
     def _plain(self, identifier: int, time: datetime, text: str) -> Event:
         return Event(identifier, "information", PASSWORD_SOURCE, time, text)

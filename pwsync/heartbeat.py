@@ -6,8 +6,9 @@ from collections.abc import Iterable
 from datetime import datetime, timedelta
 from typing import Protocol
 
-from pwsync.errors import TenantError
+from pwsync.errors import StoreError, TenantError
 from pwsync.failures import tenant_chain
+from pwsync.feature_healing import FeatureHealing
 from pwsync.process import Process
 from pwsync.retry_queue import tell_refusal
 
@@ -25,8 +26,9 @@ class Calls(Protocol):
 class Heartbeat:
     """Pings of one process. The first is due half an hour after its start, unless a batch was taken before."""
 
-    def __init__(self, process: Process) -> None:
+    def __init__(self, process: Process, healing: FeatureHealing) -> None:
         self._process = process
+        self._healing = healing
         self._clock = process.ports.clock
         self._last = self._taken = self._clock()
         self._answered: dict[str, datetime] = {}
@@ -67,8 +69,17 @@ class Heartbeat:
         except TenantError as error:
             log(texts.ping_failed(self._clock(), connector, tenant_chain(error)))
             tell_refusal(self._process, error)
+            self._healing.note(error)
             if error.retry_after is not None:
-                self._process.store.commit()
+                self._keep(connector)
         else:
             self._answered[connector] = self._clock()
             log(texts.ping_end(self._clock(), connector))
+
+    def _keep(self, connector: str) -> None:
+        """Store the pause that the tenant asked for; the next commit tries again."""
+        try:
+            self._process.store.commit()
+        except StoreError as error:
+            now = self._clock()
+            self._process.ports.event_log(self._process.texts.health_task_failed(now, connector, str(error)))

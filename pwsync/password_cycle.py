@@ -34,8 +34,10 @@ from pwsync.failures import (
     left_out_status,
     tenant_chain,
 )
+from pwsync.feature_healing import FeatureHealing
 from pwsync.full_sync import FullSync
 from pwsync.heartbeat import Heartbeat
+from pwsync.last_words import LastWords
 from pwsync.password_reading import DomainReading, PasswordReader, Reading
 from pwsync.process import Process
 from pwsync.retry_queue import RetryQueue, change_of, holds, tell_refusal
@@ -63,7 +65,8 @@ class PasswordCycle:
         self._collected = False
         self._unsaved = False
         self._full = FullSync(process)
-        self._heartbeat = Heartbeat(process)
+        self._healing = FeatureHealing(process)
+        self._heartbeat = Heartbeat(process, self._healing)
         self._retries = RetryQueue(process)
         self._turned: set[str] = set()
         self._takes_forced_change: bool | None = None
@@ -85,6 +88,7 @@ class PasswordCycle:
                 self._send_all(order(chosen))
             elif not chosen:
                 self._heartbeat.beat(dict.fromkeys(connector.identifier for connector, _ in ready))
+            self._healing.heal()
         except StoreError as error:
             self._tell_unsaved(error)
         if self._unsaved and self._ports.settings.build.forgets_unsaved_cookie:
@@ -103,7 +107,13 @@ class PasswordCycle:
             self._unsaved = False
 
     def _tell_unsaved(self, error: StoreError) -> None:
-        self._ports.event_log(self._texts.cycle_state_not_stored(self._ports.clock(), str(error)))
+        """666 for each domain where another program holds the database, 665 for any other reason."""
+        log, now = self._ports.event_log, self._ports.clock()
+        if not error.locked:
+            log(self._texts.cycle_state_not_stored(now, str(error)))
+            return
+        for connector, _ in self._domains():
+            log(self._texts.store_locked(now, connector.domain, str(error)))
 
     @property
     def quiet(self) -> bool:
@@ -286,7 +296,7 @@ class PasswordCycle:
             try:
                 self._takes_forced_change = self._link.takes_forced_change()
             except TenantError as error:
-                self._ports.event_log(self._texts.batch_failed(self._ports.clock(), tenant_chain(error), ()))
+                self._ports.event_log(self._texts.context_not_ready(self._ports.clock(), tenant_chain(error)))
                 tell_refusal(self._process, error)
                 self._collected = True  # there may be a Retry-After to keep
         return self._takes_forced_change is False
@@ -316,11 +326,14 @@ class PasswordCycle:
             self._settle_failure(ordered, error, attempted=False)
             return
         size = max(1, min(self._ports.settings.batch_size, BATCH_SIZE_MAX))
-        with closing(in_batches(ordered, size, self._salts)) as batches:
+        with closing(in_batches(ordered, size, self._salts, LastWords(self._tell_worker))) as batches:
             for batch in batches:
                 if not self._process.may_send:
                     return
                 self._send(batch)
+
+    def _tell_worker(self, reason: str) -> None:
+        self._ports.event_log(self._texts.worker_failed(self._ports.clock(), reason))
 
     def _send(self, batch: Batch) -> None:
         log, texts, clock = self._ports.event_log, self._texts, self._ports.clock
@@ -403,6 +416,7 @@ class PasswordCycle:
             self._state.touch_password(state)
         self._ports.event_log(self._texts.batch_failed(self._ports.clock(), tenant_chain(error), changes))
         tell_refusal(self._process, error)
+        self._healing.note(error)
         self._retries.came(new)
         self._process.store.commit()
 

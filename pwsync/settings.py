@@ -29,6 +29,8 @@ class Build:
         last cookie that was stored (before 1.1.553.0); otherwise nothing goes out that is not stored.
     learns_epoch: a renamed domain's replication epoch is taken from its controllers (1.6.13.0).
     decryption_key_event: that MD5 is not to be had is event 667, not one 611 among others.
+    heals_feature: where the tenant's feature is off and passwords are synchronized here, the agent switches it on again
+        (documented by events 660 and 661 alone; since which build is unconfirmed).
     folder: where the service is installed; its configuration file lies there.
     """
 
@@ -44,6 +46,7 @@ class Build:
     change_on_logon_in_texts: bool
     long_events_split: bool
     alive_in_log: bool
+    heals_feature: bool
 
 
 BUILD_2017 = Build(
@@ -59,6 +62,7 @@ BUILD_2017 = Build(
     change_on_logon_in_texts=False,
     long_events_split=False,
     alive_in_log=False,
+    heals_feature=False,
 )
 BUILD_CURRENT = Build(
     "current",
@@ -73,6 +77,7 @@ BUILD_CURRENT = Build(
     change_on_logon_in_texts=True,
     long_events_split=True,
     alive_in_log=True,
+    heals_feature=True,
 )
 
 

@@ -127,7 +127,7 @@ class Store:
         except (sqlite3.Error, OSError) as error:
             told = f"The database {self._port.called} could not be written: {error}"
             hint = remedy(error, "")
-            raise StoreError(f"{told}. {hint}" if hint else told) from error
+            raise StoreError(f"{told}. {hint}" if hint else told, locked=store_file.is_locked(error)) from error
         finally:
             self._committing = False
             if not committed:

@@ -34,6 +34,11 @@ def remedy(error: Exception, otherwise: str = WAY_OUT) -> str:
     return _REMEDIES.get(getattr(error, "sqlite_errorcode", 0) & 0xFF, otherwise)
 
 
+def is_locked(error: Exception) -> bool:
+    """Does an error of SQLite's say that another program holds the database?"""
+    return getattr(error, "sqlite_errorcode", 0) & 0xFF in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
+
+
 def file_behind(path: str) -> Path | None:
     """The file that a path or an SQLite URI names; None for a database in memory."""
     if not path.startswith("file:"):
@@ -62,7 +67,7 @@ class StoreLock:
             connection.execute("BEGIN EXCLUSIVE")
         except sqlite3.Error as error:
             connection.close()
-            if error.sqlite_errorcode & 0xFF in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
+            if is_locked(error):
                 raise StoreError(
                     f"The database {called} is in use by another agent. Stop that one first, or give this one a "
                     "database of its own."

@@ -33,6 +33,8 @@ class Service(Protocol):
 
     def company_configuration(self) -> CompanyConfiguration: ...
 
+    def set_features(self, bits: int) -> None: ...
+
     def assume_ping(self) -> None: ...
 
 
@@ -131,8 +133,19 @@ class TenantLink:
 
     def takes_forced_change(self) -> bool:
         """Is the tenant's feature on that lets must-change passwords be synchronized?"""
-        configuration = self._call(self._service.company_configuration)
-        return bool(configuration.dirsync_features & FORCE_PASSWORD_CHANGE)
+        return bool(self.features() & FORCE_PASSWORD_CHANGE)
+
+    def features(self) -> int:
+        """The tenant's features, a sum of bits."""
+        return self._call(self._service.company_configuration).dirsync_features
+
+    def set_features(self, bits: int) -> None:
+        """Switch the tenant's features: those of the bits on, all others off."""
+        self._call(lambda: self._service.set_features(bits))
+
+    def heed(self, seconds: float) -> None:
+        """Make no call for so long: the tenant has asked for it by another way."""
+        self._hold(seconds)
 
     def _call(self, what: Callable[[], T]) -> T:
         try:

@@ -18,15 +18,15 @@ BED = Bed("batches")
 
 
 @BED.instead(password_cycle, "in_batches", breaks="initial.all-in-scope")
-def fifty_first_item(true: Any, ordered: Any, size: int, salts: Any) -> Any:
+def fifty_first_item(true: Any, ordered: Any, size: int, *more: Any) -> Any:
     """Puts one item too many into each batch. Hurts everybody in a rush: the service refuses the whole batch."""
-    return true(ordered, size + 1, salts)
+    return true(ordered, size + 1, *more)
 
 
 @BED.instead(password_cycle, "in_batches", breaks="initial.all-in-scope delta.within-minutes")
-def fiftieth_item_left_behind(true: Any, ordered: Any, size: int, salts: Any) -> Any:
+def fiftieth_item_left_behind(true: Any, ordered: Any, size: int, *more: Any) -> Any:
     """Leaves out the last item of every full batch. Hurts one user in fifty, who waits for the next cycle."""
-    return true([state for index, state in enumerate(ordered, 1) if index % size], size, salts)
+    return true([state for index, state in enumerate(ordered, 1) if index % size], size, *more)
 
 
 @BED.instead(credential_batches, "protect_many", breaks="delta.within-minutes initial.all-in-scope")

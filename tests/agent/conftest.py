@@ -317,6 +317,10 @@ class Tenant:
         self._call("configuration")
         return CompanyConfiguration("tenant", dirsync_features=self.features)
 
+    def set_features(self, bits: int) -> None:
+        self._call("features")
+        self.features = bits
+
 
 class Lab:
     """One or more domains, a tenant, a store in a file, a clock that only tests move, and the agent over them."""

@@ -345,7 +345,7 @@ class TestTemporary:
         lab.domain.set_password("alice", "Temp-2017!", must_change=True)
         lab.run(agent)
         assert lab.names(agent.pending()) == ["alice"]
-        assert lab.ids() == [652]
+        assert lab.ids() == [612]
         lab.run(agent)
         assert lab.received() == ["alice"]
 
