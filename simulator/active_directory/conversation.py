@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from threading import RLock
 from types import TracebackType
@@ -11,7 +12,7 @@ from typing import Any, Final
 from simulator.active_directory import encoding, errors, messages
 from simulator.active_directory.errors import LdapError
 from simulator.active_directory.messages import Message, Undecodable
-from simulator.active_directory.requests import Found
+from simulator.active_directory.requests import Found, Search
 from simulator.active_directory.session import Session
 
 STRONGER_AUTH_REQUIRED = 8
@@ -76,33 +77,40 @@ class Trap:
         return True
 
 
-class Conversation:
-    """One connection's requests and answers.
+class LdapConversation(ABC):
+    """One connection's requests and answers, whoever it is that answers.
 
     ended: nothing more is to be said; the connection is to be closed once everything is sent. wants_tls: the last
     answer agreed to StartTLS, and TLS is to be negotiated before anything else; :meth:`protect` tells that it was.
-    lock: held while the directory is read or written.
+    protected: by TLS.
     """
 
-    def __init__(
-        self, session: Session, lock: RLock, faults: Faults, *, protected: bool, require_signing: bool = False
-    ) -> None:
-        session.protected = protected
+    def __init__(self, faults: Faults, *, protected: bool) -> None:
         self.ended = False
         self.wants_tls = False
-        self._session = session
-        self._lock = lock
+        self.protected = protected
         self._faults = faults
-        self._require_signing = require_signing
+
+    @abstractmethod
+    def is_up(self) -> bool:
+        """Whether there is anybody who answers."""
+
+    @abstractmethod
+    def perform(self, message: Message) -> bytes:
+        """Carry out a request that has one answer, a bind too; the answer without its message. Raises LdapError."""
+
+    @abstractmethod
+    def find(self, search: Search) -> Found:
+        """Answer a search. Raises LdapError."""
 
     def protect(self) -> None:
         """The connection is protected by TLS from now on."""
         self.wants_tls = False
-        self._session.protected = True
+        self.protected = True
 
     def answer(self, octets: bytes, *, more: bool = False) -> Iterator[bytes]:
         """Take one message and give what is to be sent. more: something came after it already."""
-        if self._session.controller.state == "down":
+        if not self.is_up():
             self.ended = True
             return
         number, tag = 0, 0
@@ -146,17 +154,13 @@ class Conversation:
                 name = START_TLS
                 self._start_tls(more)
                 return encoding.result(tag, errors.SUCCESS, name=name)
-            with self._lock:
-                if message.kind == "bindRequest":
-                    self._check_bind(message.request)
-                code = messages.perform(self._session, message.kind, message.request, message.controls)
+            return self.perform(message)
         except LdapError as problem:
             return _refusal(tag, problem, name)
-        return encoding.result(tag, code)
 
     def _start_tls(self, more: bool) -> None:
         """Raises LdapError 1 if there is TLS already, or something was sent that nobody protects (RFC 4511 4.14)."""
-        if self._session.protected:
+        if self.protected:
             comment = "TLS or SSL already in effect"
         elif more:
             comment = "Requests are outstanding on the connection"
@@ -166,6 +170,60 @@ class Conversation:
         raise LdapError(
             errors.OPERATIONS_ERROR, f"00000001: LdapErr: DSID-0C090E18, comment: {comment}, data 0, v1db1\x00"
         )
+
+    def _search(self, message: Message) -> Iterator[bytes]:
+        number, tag = message.number, TAGS[message.kind]
+        try:
+            wanted = messages.decode_filter(bytes(message.request["filter"]))
+            search = messages.read_search(message.request, message.controls, wanted)
+            found = self.find(search)
+        except LdapError as problem:
+            yield encoding.message(number, _refusal(tag, problem))
+            return
+        yield from _pieces(number, found)
+        controls = [
+            (str(each["controlType"]), bool(each["criticality"]), bytes(each["controlValue"]))
+            for each in messages.response_controls(found)
+        ]
+        yield encoding.message(number, encoding.result(tag, found.code, found.text), controls)
+
+
+class Conversation(LdapConversation):
+    """What a controller says on one connection.
+
+    lock: held while the directory is read or written.
+    """
+
+    def __init__(
+        self, session: Session, lock: RLock, faults: Faults, *, protected: bool, require_signing: bool = False
+    ) -> None:
+        super().__init__(faults, protected=protected)
+        session.protected = protected
+        self._session = session
+        self._lock = lock
+        self._require_signing = require_signing
+
+    def is_up(self) -> bool:
+        """Whether the controller is."""
+        return self._session.controller.state != "down"
+
+    def protect(self) -> None:
+        """The connection is protected by TLS from now on."""
+        super().protect()
+        self._session.protected = True
+
+    def perform(self, message: Message) -> bytes:
+        """Carry out a request on the directory."""
+        with self._lock:
+            if message.kind == "bindRequest":
+                self._check_bind(message.request)
+            code = messages.perform(self._session, message.kind, message.request, message.controls)
+        return encoding.result(TAGS[message.kind], code)
+
+    def find(self, search: Search) -> Found:
+        """Search the directory."""
+        with self._lock:
+            return self._session.search(search)
 
     def _check_bind(self, request: Any) -> None:
         session = self._session
@@ -185,23 +243,6 @@ class Conversation:
                 "00002028: LdapErr: DSID-0C090202, comment: The server requires binds to turn on integrity checking "
                 "if SSL\\TLS are not already active on the connection, data 0, v1db1\x00",
             )
-
-    def _search(self, message: Message) -> Iterator[bytes]:
-        number, tag = message.number, TAGS[message.kind]
-        try:
-            wanted = messages.decode_filter(bytes(message.request["filter"]))
-            search = messages.read_search(message.request, message.controls, wanted)
-            with self._lock:
-                found = self._session.search(search)
-        except LdapError as problem:
-            yield encoding.message(number, _refusal(tag, problem))
-            return
-        yield from _pieces(number, found)
-        controls = [
-            (str(each["controlType"]), bool(each["criticality"]), bytes(each["controlValue"]))
-            for each in messages.response_controls(found)
-        ]
-        yield encoding.message(number, encoding.result(tag, found.code, found.text), controls)
 
 
 def _refusal(tag: int, problem: LdapError, name: str = "") -> bytes:

@@ -1,6 +1,6 @@
-"""A simulated controller on real ports: LDAP with StartTLS, and LDAPS.
+"""LDAP on real ports, with StartTLS, and LDAPS: a simulated controller, or who else speaks it.
 
-One thread takes connections, each connection has a thread of its own, and one lock stands around the directory. Limits
+One thread takes connections, each connection has a thread of its own, and one lock stands around what is served. Limits
 are those of the product's default LDAP policies where they make sense for a simulator (product documentation: "View and
 set LDAP policy").
 """
@@ -14,13 +14,14 @@ import socket
 import ssl
 import struct
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import dataclass
 from threading import Lock, RLock, Thread
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Any, Self
 
-from simulator.active_directory.conversation import Conversation, Faults
+from simulator.active_directory.conversation import Conversation, Faults, LdapConversation
 from simulator.active_directory.messages import Undecodable, frame_size
 from simulator.active_directory.session import Session
 from simulator.certificates import Authority
@@ -57,32 +58,29 @@ class PortUnavailable(OSError):
     """A port that can not be had. Its text says which, and why."""
 
 
-class DirectoryPort:
-    """Serves a controller while its ``with`` block lasts.
+class LdapPort(ABC):
+    """Serves LDAP, with StartTLS, and LDAPS while its ``with`` block lasts.
 
-    ldap_port, ldaps_port: 0 for any that is free; afterwards the ones taken. authority: issues the certificate, for the
-    controller's name, its domain's, localhost, this machine's and ``host``; by default one of the port's own.
-    require_signing: a simple bind without TLS is refused (8), as a domain that demands LDAP signing does. lock: held
-    around every access to the directory; ports of one forest share one, and so does whoever changes the directory
-    meanwhile.
+    names: what clients may call the server, beside localhost, this machine and ``host``; the certificate has them.
+    ldap_port, ldaps_port: 0 for any that is free; afterwards the ones taken. authority: issues the certificate; by
+    default one of the port's own. lock: held around every access to what is served.
 
-    A controller that is down takes no connection and drops those that it has at their next request. ``faults.count``
-    tells how often the port itself failed; it should be 0. Raises PortUnavailable.
+    A server that is down takes no connection and drops those that it has at their next request. ``faults.count`` tells
+    how often the port itself failed; it should be 0. Raises PortUnavailable.
     """
 
     def __init__(
         self,
-        controller: Controller,
+        names: Iterable[str],
         *,
         host: str = "127.0.0.1",
         ldap_port: int = 0,
         ldaps_port: int = 0,
         authority: Authority | None = None,
-        require_signing: bool = False,
         lock: RLock | None = None,
         limits: Limits | None = None,
     ) -> None:
-        self.controller = controller
+        self.names = list(names)
         self.host = host
         self.ldap_port = ldap_port
         self.ldaps_port = ldaps_port
@@ -90,7 +88,6 @@ class DirectoryPort:
         self.lock = lock or RLock()
         self.limits = limits or Limits()
         self.faults = Faults()
-        self._require_signing = require_signing
         self._context: ssl.SSLContext | None = None
         self._listeners: dict[socket.socket, bool] = {}
         self._connections: dict[_Connection, Thread] = {}
@@ -98,6 +95,14 @@ class DirectoryPort:
         self._closing = False
         self._acceptor: Thread | None = None
         self._wake: tuple[socket.socket, socket.socket] | None = None
+
+    @abstractmethod
+    def is_up(self) -> bool:
+        """Whether connections are taken."""
+
+    @abstractmethod
+    def converse(self, *, protected: bool) -> LdapConversation:
+        """What a new connection says."""
 
     def __enter__(self) -> Self:
         self._context = self.authority.server_context(self._names())
@@ -108,7 +113,7 @@ class DirectoryPort:
         except OSError:
             self.close()
             raise
-        self._acceptor = Thread(target=self._accept_all, name=f"ldap-{self.controller.name}", daemon=True)
+        self._acceptor = Thread(target=self._accept_all, name=f"ldap-{self.names[0]}", daemon=True)
         self._acceptor.start()
         return self
 
@@ -119,8 +124,7 @@ class DirectoryPort:
 
     def _names(self) -> list[str]:
         """What clients may call the server. OpenLDAP's take this machine's name where one says localhost."""
-        domain = self.controller.domain.name
-        names = (f"{self.controller.name}.{domain}", domain, "localhost", "127.0.0.1", "::1", self.host)
+        names = (*self.names, "localhost", "127.0.0.1", "::1", self.host)
         return list(dict.fromkeys(name for name in (*names, socket.gethostname()) if name and name.isascii()))
 
     def _listen(self, port: int, *, protected: bool) -> int:
@@ -182,7 +186,7 @@ class DirectoryPort:
                 self._drop_idlest()
                 _log.warning("a connection could not be taken: %s", problem)
             return
-        if self.controller.state == "down":
+        if not self.is_up():
             reset(raw)
             return
         if len(self._connections) >= self.limits.connections:
@@ -217,6 +221,30 @@ class DirectoryPort:
         if idlest is not None:
             idlest.shut()
 
+    def wrap(self, raw: socket.socket) -> ssl.SSLSocket:
+        """The server's end of TLS, nothing negotiated yet. Raises OSError."""
+        if self._context is None:
+            raise OSError("the port is not open")
+        return self._context.wrap_socket(raw, server_side=True, do_handshake_on_connect=False)
+
+
+class DirectoryPort(LdapPort):
+    """Serves a controller; options are those of :class:`LdapPort`.
+
+    require_signing: a simple bind without TLS is refused (8), as a domain that demands LDAP signing does. Ports of one
+    forest share one lock, and so does whoever changes the directory meanwhile.
+    """
+
+    def __init__(self, controller: Controller, *, require_signing: bool = False, **options: Any) -> None:
+        domain = controller.domain.name
+        super().__init__((f"{controller.name}.{domain}", domain), **options)
+        self.controller = controller
+        self._require_signing = require_signing
+
+    def is_up(self) -> bool:
+        """Whether the controller is."""
+        return self.controller.state != "down"
+
     def converse(self, *, protected: bool) -> Conversation:
         """What a new connection says."""
         return Conversation(
@@ -227,17 +255,11 @@ class DirectoryPort:
             require_signing=self._require_signing,
         )
 
-    def wrap(self, raw: socket.socket) -> ssl.SSLSocket:
-        """The server's end of TLS, nothing negotiated yet. Raises OSError."""
-        if self._context is None:
-            raise OSError("the port is not open")
-        return self._context.wrap_socket(raw, server_side=True, do_handshake_on_connect=False)
-
 
 class _Connection:
     """One client. Only its own thread reads and writes; :meth:`shut` may be called by any."""
 
-    def __init__(self, port: DirectoryPort, raw: socket.socket, *, protected: bool) -> None:
+    def __init__(self, port: LdapPort, raw: socket.socket, *, protected: bool) -> None:
         self.active = time.monotonic()
         self._port = port
         self._socket = raw
