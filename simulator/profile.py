@@ -22,6 +22,7 @@ class Profile:
     policy_feature: the tenant may let synchronized passwords expire (``cloud-policy-for-synced-users``; today).
     force_change_feature: must-change passwords may be synchronized with the force flag (today).
     exemption_needs_reboot: the service's configuration file counts as it was when the server started (today).
+    two_codes: the older token endpoint tells a code of its own before that of refused credentials (2017).
     """
 
     name: str
@@ -33,8 +34,9 @@ class Profile:
     policy_feature: bool
     force_change_feature: bool
     exemption_needs_reboot: bool
+    two_codes: bool
 
 
-PROFILE_2017 = Profile("2017", BUILD_2017, 16, False, False, False, False, False, False)
-PROFILE_CURRENT = Profile("current", BUILD_CURRENT, 256, True, True, True, True, True, True)
+PROFILE_2017 = Profile("2017", BUILD_2017, 16, False, False, False, False, False, False, True)
+PROFILE_CURRENT = Profile("current", BUILD_CURRENT, 256, True, True, True, True, True, True, False)
 PROFILES = {profile.name: profile for profile in (PROFILE_2017, PROFILE_CURRENT)}

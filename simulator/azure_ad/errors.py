@@ -11,12 +11,19 @@ from simulator.refusal import Refusal
 
 
 class TokenRefused(Exception):
-    """A request that the token endpoint refuses: ``code`` (AADSTS), ``error`` (RFC 6749), text for people."""
+    """A request that the token endpoint refuses: ``code`` (AADSTS), ``error`` (RFC 6749), text for people.
 
-    def __init__(self, code: int, text: str, error: str = "invalid_grant") -> None:
+    status: of the HTTP answer. suberror: what a client may do about it, if the service says so.
+    """
+
+    def __init__(
+        self, code: int, text: str, error: str = "invalid_grant", *, status: int = 400, suberror: str = ""
+    ) -> None:
         self.code = code
         self.text = text
         self.error = error
+        self.status = status
+        self.suberror = suberror
         super().__init__(f"AADSTS{code}: {text}")
 
 
@@ -69,22 +76,32 @@ def graph_error(refusal: Refusal) -> GraphError:
     return GraphError(status, code, message or refusal.detail)
 
 
-def token_error(refused: TokenRefused, now: datetime, randomness: Randomness, correlation_id: str) -> dict[str, Any]:
-    """The JSON body of a refused token request."""
+CREDENTIAL_CODES = frozenset({50053, 50126, 7000215, 7000222})
+"""Refused credentials: the older endpoint puts a code of its own before these (which others is unconfirmed)."""
+_CREDENTIALS = 70002
+
+
+def token_error(
+    refused: TokenRefused, now: datetime, randomness: Randomness, correlation_id: str, *, two_codes: bool = False
+) -> dict[str, Any]:
+    """The JSON body of a refused token request. two_codes: as the older endpoint told refused credentials."""
     trace_id = str(randomness.uuid("azure_ad/traces"))
     timestamp = format_time(now)
+    outer = two_codes and refused.code in CREDENTIAL_CODES
+    before = f"AADSTS{_CREDENTIALS}: Error validating credentials. " if outer else ""
     description = (
-        f"AADSTS{refused.code}: {refused.text} Trace ID: {trace_id} Correlation ID: {correlation_id} "
+        f"{before}AADSTS{refused.code}: {refused.text} Trace ID: {trace_id} Correlation ID: {correlation_id} "
         f"Timestamp: {timestamp}"
     )
     return {
         "error": refused.error,
         "error_description": description,
-        "error_codes": [refused.code],
+        "error_codes": [_CREDENTIALS, refused.code] if outer else [refused.code],
         "timestamp": timestamp,
         "trace_id": trace_id,
         "correlation_id": correlation_id,
         "error_uri": f"https://login.microsoftonline.com/error?code={refused.code}",
+        **({"suberror": refused.suberror} if refused.suberror else {}),
     }
 
 

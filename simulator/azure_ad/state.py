@@ -151,6 +151,22 @@ class Tenant:
                 return replace(self.policy, max_age=found[0], notice=found[1])
         return self.policy
 
+    def warns_of(self, user: CloudUser) -> datetime | None:
+        """When the user's password expires, if that is so soon that users are told at sign-in; else None."""
+        expires = self.expires(user)
+        return expires if expires is not None and expires - self.clock() <= self.policy_for(user.upn).notice else None
+
+    def domains(self) -> list[str]:
+        """The tenant's domains, in lower case: its first one, then those of the users' sign-in names."""
+        first = self.tenant_domain.lower()
+        others = {user.upn.rpartition("@")[2].lower() for user in self.users}
+        return [first, *sorted((others | set(self._domain_policies)) - {first})]
+
+    def has_domain(self, domain: str) -> bool:
+        """Whether this is one of :meth:`domains`."""
+        lower = domain.lower()
+        return lower == self.tenant_domain.lower() or lower in self.domains()
+
     def has_password(self, user: CloudUser, password: str) -> bool:
         """Whether this is the password the tenant holds for the user."""
         return user.credential is not None and self._verifier.matches(nt_hash(password), user.credential)

@@ -19,7 +19,8 @@ from cryptography.hazmat.primitives.asymmetric.padding import PKCS1v15
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey, RSAPrivateNumbers, RSAPublicNumbers
 from cryptography.hazmat.primitives.hashes import SHA256
 
-from simulator.azure_ad.sessions import Session
+from simulator.azure_ad.applications import Application
+from simulator.azure_ad.sessions import ACCESS_LIFE, Session
 from simulator.azure_ad.users import CloudUser
 
 DIRECTORY_RESOURCE = "https://graph.windows.net"
@@ -31,6 +32,9 @@ ROLE_TEMPLATES = {
     "administrator": "62e90394-69f5-4237-9190-012177145e10",
 }
 """Template ids of the directory roles, as the claim ``wids`` names them (product documentation)."""
+_APPLICATION_ROLE = "0997a1d0-0d1d-4acb-b408-d5ca73121e90"
+"""What the claim ``wids`` of an application's own token holds (product documentation)."""
+PASSWORD_CHANGE_URL = "https://portal.microsoftonline.com/ChangePassword.aspx"  # noqa: S105 - the claim pwd_url
 
 _VERIFIED_KEPT = 256
 _SIZE_MAX = 16_384
@@ -70,21 +74,53 @@ class TokenIssuer:
             }
         )
 
-    def id_token(self, user: CloudUser, session: Session) -> str:
-        """What the client may know of the user."""
-        return _sign(
-            {
-                "aud": session.client_id,
-                "iss": f"https://login.microsoftonline.com/{self._tenant_id}/v2.0",
-                **self._times(session),
-                "name": user.display_name,
-                "oid": user.id,
-                "preferred_username": user.upn,
-                "sub": user.id,
-                "tid": self._tenant_id,
-                "ver": "2.0",
-            }
-        )
+    def application_token(self, application: Application, resource: str) -> tuple[str, int]:
+        """A token of an application's own for ``resource``, and the seconds that it lives."""
+        now, life = int(self._clock().timestamp()), int(ACCESS_LIFE.total_seconds())
+        claims = {
+            "aud": resource,
+            "iss": f"https://sts.windows.net/{self._tenant_id}/",
+            "iat": now,
+            "nbf": now,
+            "exp": now + life,
+            "app_displayname": application.name,
+            "appid": application.id,
+            "appidacr": "1",
+            "idp": f"https://sts.windows.net/{self._tenant_id}/",
+            "idtyp": "app",
+            "oid": application.service_principal,
+            "roles": sorted(application.roles) if resource == GRAPH_RESOURCE else [],
+            "sub": application.service_principal,
+            "tid": self._tenant_id,
+            "ver": "1.0",
+            "wids": [_APPLICATION_ROLE],
+        }
+        return _sign(claims), life
+
+    def id_token(self, user: CloudUser, session: Session, *, version: int = 2, warn_of: datetime | None = None) -> str:
+        """What the client may know of the user. warn_of: when the password expires, if the user is to be told by now.
+
+        The older endpoint does not sign it: it comes over TLS from who would sign it (OpenID Connect Core 3.1.3.7).
+        """
+        claims: dict[str, Any] = {
+            "aud": session.client_id,
+            "iss": f"https://login.microsoftonline.com/{self._tenant_id}/v2.0",
+            **self._times(session),
+            "name": user.display_name,
+            "oid": user.id,
+            "preferred_username": user.upn,
+            "sub": user.id,
+            "tid": self._tenant_id,
+            "ver": f"{version}.0",
+        }
+        if warn_of is not None:
+            claims["pwd_exp"] = int((warn_of - self._clock()).total_seconds())
+            claims["pwd_url"] = PASSWORD_CHANGE_URL
+        if version == 1:
+            del claims["preferred_username"]
+            claims |= {"iss": f"https://sts.windows.net/{self._tenant_id}/", "upn": user.upn, "unique_name": user.upn}
+            return f"{_encode_json({'typ': 'JWT', 'alg': 'none'})}.{_encode_json(claims)}."
+        return _sign(claims)
 
     def check(self, token: str, audience: str) -> Mapping[str, Any]:
         """The claims of a valid access token for ``audience``. Raises InvalidToken."""
@@ -95,13 +131,15 @@ class TokenIssuer:
                 del self._verified[next(iter(self._verified))]
             self._verified[token] = claims
         now = self._clock().timestamp()
-        if claims.get("tid") != self._tenant_id:
-            raise InvalidToken("The token was issued by another tenant.")
+        if claims.get("tid") != self._tenant_id or claims.get("iss") != f"https://sts.windows.net/{self._tenant_id}/":
+            raise InvalidToken("Access token validation failure. Invalid issuer: the token is another tenant's.")
         if str(claims.get("aud", "")).rstrip("/") != audience:
-            raise InvalidToken(f"Access token validation failure. Invalid audience: {claims.get('aud')!r}.")
+            raise InvalidToken("Access token validation failure. Invalid audience.")
         expires, begins = claims.get("exp"), claims.get("nbf")
-        if not isinstance(expires, int) or not isinstance(begins, int) or not begins <= now < expires:
+        if type(expires) is not int or type(begins) is not int or now >= expires:
             raise InvalidToken("Lifetime validation failed, the token is expired.")
+        if now < begins:
+            raise InvalidToken("Lifetime validation failed, the token is not yet valid.")
         return claims
 
     def _times(self, session: Session) -> dict[str, int]:
@@ -131,17 +169,25 @@ def _signature(signed: str) -> str:
 
 
 def _verify(token: str) -> Mapping[str, Any]:
+    """The claims of a token that is signed with our key. The texts of what is refused here are unconfirmed."""
+    if not token:
+        raise InvalidToken("Access token is empty.")
     if len(token) > _SIZE_MAX:
         raise InvalidToken("The token is too long.")
-    signed, _, signature = token.rpartition(".")
-    header, _, body = signed.partition(".")
+    signed, dot, signature = token.rpartition(".")
+    if not dot:
+        raise InvalidToken("IDX14100: JWT is not well formed, there are no dots (.).")
+    head, _, body = signed.partition(".")
     try:
-        if json.loads(_decode_part(header)).get("alg") != "RS256":
-            raise InvalidToken("The token is not signed with RS256.")
+        header = json.loads(_decode_part(head))
+        if header.get("alg") != "RS256" or header.get("kid", _stored_key()["kid"]) != _stored_key()["kid"]:
+            raise InvalidToken("Access token validation failure. Signing key is invalid.")
         _private_key().public_key().verify(_decode_part(signature), signed.encode("ascii"), PKCS1v15(), SHA256())
         claims = json.loads(_decode_part(body))
-    except (ValueError, AttributeError, InvalidSignature, RecursionError) as error:
-        raise InvalidToken("The token's signature is not valid.") from error
+    except InvalidSignature:
+        raise InvalidToken("Access token validation failure. Invalid signature.") from None
+    except (ValueError, AttributeError, RecursionError) as error:
+        raise InvalidToken("CompactToken parsing failed with error code: 80049217") from error
     return claims if isinstance(claims, dict) else {}
 
 
