@@ -26,6 +26,16 @@ class MemoryStore:
         (pages,) = self._keeper.execute("PRAGMA page_count").fetchone()
         return self._keeper.serialize() if pages else b""
 
+    def put_back(self, image: bytes) -> None:
+        """Have the database be what an :meth:`image` of it has; connections to it see that from now on."""
+        source = sqlite3.connect(":memory:")
+        try:
+            if image:
+                source.deserialize(image)
+            source.backup(self._keeper)
+        finally:
+            source.close()
+
     def broken(self, how: str | int) -> Exception:
         """SQLite's exception for a commit that fails."""
         return sqlite3.OperationalError(f"disk I/O error ({how})")

@@ -30,6 +30,7 @@ from simulator.azure_ad.policy import CloudPolicy
 from simulator.azure_ad.state import Tenant
 from simulator.azure_ad.users import CloudUser, PasswordWrite
 from simulator.clock import Clock
+from simulator.farms import Farms
 from simulator.frozen import Freezer, frozen
 from simulator.host import AgentHost
 from simulator.idle import IdleTime
@@ -128,12 +129,13 @@ class World:
         self.network.watchers.append(self.idle.note)
         self.orders: list[tuple[datetime, str | None]] = []
         self.after_instant: Callable[[], None] = lambda: None
+        self._farms: Farms | None = None
         self._settings: Settings | None = None
         self._handles: dict[str, str] = {}
         self._writes_told = 0
         self._writes_before = 0
         self._held_before: dict[str, str] = {}
-        self._freezer: Freezer | None = None
+        self.freezer: Freezer | None = None
         self._counting = False
         self._unjudged = False
 
@@ -144,6 +146,13 @@ class World:
         """All domains of all forests, in the order in which they were made."""
         for forest in self.forests.values():
             yield from forest.domains.values()
+
+    @property
+    def farms(self) -> Farms:
+        """The federation servers of the world's forests, which are all there when they are first asked for."""
+        if self._farms is None:
+            self._farms = Farms(self)
+        return self._farms
 
     def domain(self, name: str) -> Domain:
         """A domain by name."""
@@ -372,11 +381,11 @@ class World:
     def frozen(self) -> Iterator[None]:
         """Time stands still at the world's clock for every library in this process; the wires to the tenant are up."""
         with TenantDouble(CloudWire(self)), patient_collector(), frozen(self.clock()) as freezer:
-            self._freezer = freezer
+            self.freezer = freezer
             try:
                 yield
             finally:
-                self._freezer = None
+                self.freezer = None
                 self.store.close()
                 self.session.close()
 
@@ -454,5 +463,5 @@ class World:
         """Move the clock, for the world and for every library in this process; what is due is not run."""
         if when > self.clock():
             self.clock.move_to(when)
-            if self._freezer is not None:
-                self._freezer.move_to(when)
+            if self.freezer is not None:
+                self.freezer.move_to(when)
