@@ -1,7 +1,8 @@
-"""The LDAP side: what changed in a domain, by DirSync (MS-ADTS 3.1.1.3.4.1.3).
+"""The LDAP side: all users of a domain by search, and what changed since by DirSync (MS-ADTS 3.1.1.3.4.1.3).
 
-A first read takes everything; later ones go on from a cookie and bring, per object, only the attributes that changed.
-Deleted objects come as tombstones. Values are text, and base64 for those that are not.
+A full import is a search, page by page (RFC 2696), of what is there now. A delta goes on from a cookie and brings, per
+object, only the attributes that changed; deleted objects come as tombstones. Values are text, and base64 for those that
+are not.
 """
 
 from __future__ import annotations
@@ -41,7 +42,14 @@ ATTRIBUTES: Final = (
 USERS: Final = "(&(objectClass=user)(!(objectClass=computer)))"
 """Users and inetOrgPersons, and their tombstones (which keep their classes)."""
 
+NOBODY: Final = "(!(objectClass=*))"
+"""Matches no object: a DirSync with it brings a cookie and nothing else."""
+
+PAGE: Final = 500
+"""Objects in one page of a full import."""
+
 _BINARY: Final = frozenset({"objectsid", "parentguid"})
+_PAGED_RESULTS: Final = "1.2.840.113556.1.4.319"
 _INVALID_CREDENTIALS: Final = 49
 _COOKIE_REFUSED: Final = frozenset({12, 53, 87})
 
@@ -83,15 +91,28 @@ def naming_context(domain: str) -> str:
 
 
 def read_changes(
-    connect: Callable[[], ldap3.Connection], domain: str, password: str, attributes: Sequence[str], cookie: bytes | None
+    connect: Callable[[], ldap3.Connection], domain: str, password: str, attributes: Sequence[str], cookie: bytes
 ) -> Import:
-    """Connect, bind, read all users of the domain that changed since ``cookie`` (None: all), and unbind.
+    """Connect, bind, read all users of the domain that changed since ``cookie``, and unbind.
 
     ``password`` is the connector account's as the agent knows it; it takes the place of the connection's own. Raises
     DirectoryError, which names the LDAP result where there is one.
     """
     with _bound(connect, password) as connection:
         return _dir_sync(connection, naming_context(domain), attributes, cookie)
+
+
+def read_everything(
+    connect: Callable[[], ldap3.Connection], domain: str, password: str, attributes: Sequence[str]
+) -> Import:
+    """Connect, bind, read all users of the domain as they are now, and unbind. The same as :func:`read_changes` else.
+
+    The cookie is taken first: what changes while the pages are read comes once more with the next delta.
+    """
+    base = naming_context(domain)
+    with _bound(connect, password) as connection:
+        cookie = _dir_sync(connection, base, ("objectGUID",), b"", NOBODY).cookie
+        return Import(list(_search(connection, base, attributes)), cookie)
 
 
 def try_bind(connect: Callable[[], ldap3.Connection], password: str) -> None:
@@ -135,9 +156,26 @@ def _bind(connection: ldap3.Connection, password: str) -> None:
     )
 
 
-def _dir_sync(connection: ldap3.Connection, base: str, attributes: Sequence[str], cookie: bytes | None) -> Import:
+def _search(connection: ldap3.Connection, base: str, attributes: Sequence[str]) -> Iterator[Entry]:
+    """Page by page. An object that comes into being meanwhile may be missed: the next delta brings it."""
+    cookie: bytes | None = b""
+    while cookie is not None:
+        connection.search(
+            base, USERS, ldap3.SUBTREE, attributes=list(attributes), paged_size=PAGE, paged_cookie=cookie or None
+        )
+        result = connection.result or {}
+        if result.get("result") != 0:
+            raise DirectoryError(_describe(result) or str(connection.last_error))
+        yield from _entries(connection.response or ())
+        answered = (result.get("controls") or {}).get(_PAGED_RESULTS)
+        cookie = None if answered is None else answered["value"]["cookie"] or None
+
+
+def _dir_sync(
+    connection: ldap3.Connection, base: str, attributes: Sequence[str], cookie: bytes, query: str = USERS
+) -> Import:
     search = connection.extend.microsoft.dir_sync(
-        base, USERS, attributes=list(attributes), cookie=cookie or b"", hex_guid=True
+        base, query, attributes=list(attributes), cookie=cookie, hex_guid=True
     )
     entries: dict[str, Entry] = {}
     while search.more_results:
@@ -145,7 +183,7 @@ def _dir_sync(connection: ldap3.Connection, base: str, attributes: Sequence[str]
             found = search.loop()
         except LDAPException as error:
             result = connection.result or {}
-            refused = cookie is not None and result.get("result") in _COOKIE_REFUSED
+            refused = bool(cookie) and result.get("result") in _COOKIE_REFUSED
             raise DirectoryError(_describe(result) or str(error), cookie_refused=refused) from error
         for entry in _entries(found):
             earlier = entries.pop(entry.anchor, None)  # changed again while the pages were read

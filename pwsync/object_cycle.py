@@ -9,9 +9,10 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from hashlib import blake2b
+from typing import Any
 
 from pwsync import engine_events, joins, scope
-from pwsync.directory import ATTRIBUTES, DirectoryError, Entry, naming_context, read_changes
+from pwsync.directory import ATTRIBUTES, DirectoryError, Entry, naming_context, read_changes, read_everything
 from pwsync.errors import ServiceFault, StoreError, TenantError, Throttled, TokenError
 from pwsync.failures import SOURCE_NOT_PRESENT, left_out_status, tenant_chain
 from pwsync.process import Process
@@ -74,20 +75,24 @@ class ObjectCycle:
     # --- import
 
     def _import(self, connector: Connector, *, everything: bool) -> None:
-        """Read one domain; a domain that can't be read is left for the next cycle."""
-        name = connector.domain
+        """Read one domain: whole, by search, if that is ordered or there is nothing to go on from; else what changed.
+
+        A domain that can't be read is left for the next cycle.
+        """
+        name, password = connector.domain, self._process.passwords[connector.domain]
         domain = self._state.domain(name)
         attributes = self._attributes(domain)
         text = ",".join(attributes)
         cookie = None if everything or text != domain.import_attributes else domain.import_cookie
+
+        def connect() -> Any:
+            return self._ports.directory(name, self._process.controllers[name])
+
         try:
-            brought = read_changes(
-                lambda: self._ports.directory(name, self._process.controllers[name]),
-                name,
-                self._process.passwords[name],
-                attributes,
-                cookie,
-            )
+            if cookie is None:
+                brought = read_everything(connect, name, password, attributes)
+            else:
+                brought = read_changes(connect, name, password, attributes, cookie)
         except DirectoryError as error:
             self._failed(connector, domain, error)
             return

@@ -19,19 +19,28 @@ from ldap3.core.exceptions import LDAPExtensionError, LDAPSocketOpenError
 
 from pwsync.agent import SyncAgent
 from pwsync.credential import nt_hash, verify
+from pwsync.directory import NOBODY
 from pwsync.errors import ReplicationError, TenantError
 from pwsync.event_log import Event
 from pwsync.ports import AgentPorts, StorePort, TenantPort
 from pwsync.replication import ntlm
 from pwsync.replication.envelope import encrypt
 from pwsync.settings import BUILD_2017, Connector, Settings
-from pwsync.tenant.messages import CompanyConfiguration, CredentialItem, CredentialResult, ObjectResult, SyncObject
+from pwsync.tenant.messages import (
+    CompanyConfiguration,
+    CredentialItem,
+    CredentialResult,
+    ObjectResult,
+    SecretsConfiguration,
+    SyncObject,
+)
 
 hypothesis_settings.register_profile("agent", deadline=None)
 hypothesis_settings.load_profile("agent")
 
 START = datetime(2017, 1, 13, 9, tzinfo=UTC)
 EPOCH = datetime(1601, 1, 1, tzinfo=UTC)
+PAGED = "1.2.840.113556.1.4.319"
 SID = bytes.fromhex("010500000000000515000000010000000200000003000000")
 
 
@@ -205,7 +214,7 @@ class Channel:
 
 
 class Connection:
-    """The LDAP connection of a domain double: bind, DirSync, unbind."""
+    """The LDAP connection of a domain double: bind, search, DirSync, unbind."""
 
     def __init__(self, domain: Domain) -> None:
         self.domain, self.password, self.result, self.last_error = domain, "", {}, None
@@ -227,6 +236,9 @@ class Connection:
         search = SimpleNamespace(more_results=True, cookie=cookie)
 
         def loop() -> list[dict[str, Any]]:
+            if query == NOBODY:
+                search.more_results, search.cookie = False, str(self.domain.usn).encode()
+                return []
             self.domain.calls.append("search")
             self.domain.on_call("search")
             if cookie == b"garbage":
@@ -243,12 +255,35 @@ class Connection:
         search.loop = loop
         return search
 
-    def search(self, base: str, query: str, scope: str, attributes: Sequence[str]) -> bool:
-        """One object by its GUID."""
+    def search(
+        self,
+        base: str,
+        query: str,
+        scope: str,
+        attributes: Sequence[str],
+        paged_size: int = 0,
+        paged_cookie: bytes | None = None,
+    ) -> bool:
+        """All users, page by page, or one object by its GUID."""
+        if base == self.domain.root:
+            return self.page(attributes, paged_size, int(paged_cookie or b"0"))
         guid = UUID(base.removeprefix("<GUID=").removesuffix(">")).bytes_le
         found = [person for person in self.domain.people.values() if person.guid == guid and not person.deleted]
         self.response = [{**(self.entry(person, -1, attributes) or {}), "dn": person.dn} for person in found]
         return bool(found)
+
+    def page(self, attributes: Sequence[str], size: int, first: int) -> bool:
+        self.domain.calls.append("search")
+        self.domain.on_call("search")
+        people = sorted(
+            (each for each in self.domain.people.values() if not each.deleted), key=lambda each: each.number
+        )
+        last = first + size
+        cookie = str(last).encode() if last < len(people) else b""
+        self.result = {"result": 0, "controls": {PAGED: {"value": {"size": 0, "cookie": cookie}}}}
+        entries = ({**(self.entry(each, -1, attributes) or {}), "dn": each.dn} for each in people[first:last])
+        self.response = [{"type": "searchResRef"}, *entries]
+        return True
 
     def entry(self, person: Person, since: int, asked: Sequence[str]) -> dict[str, Any] | None:
         changed = {name for name, usn in person.usns.items() if usn > since and name in asked}
@@ -270,6 +305,7 @@ class Tenant:
     results: dict[str, int] = field(default_factory=dict)
     failures: list[tuple[str, TenantError]] = field(default_factory=list)
     features: int = 1
+    secrets: SecretsConfiguration = SecretsConfiguration()
     on_call: Callable[[str], None] = lambda operation: None
     lose_answers: bool = False
 
@@ -320,6 +356,12 @@ class Tenant:
     def set_features(self, bits: int) -> None:
         self._call("features")
         self.features = bits
+
+    def secrets_configuration(self) -> SecretsConfiguration:
+        """A tenant that wants no secrets is asked in silence: that is no call that a test of passwords counts."""
+        if self.secrets.wanted or any(name == "secrets" for name, _ in self.failures):
+            self._call("secrets")
+        return self.secrets
 
 
 class Lab:
