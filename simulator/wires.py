@@ -18,8 +18,10 @@ from pwsync.errors import BinaryXmlError, FileTimeError, ReplicationError
 from pwsync.replication.client import file_time
 from pwsync.tenant.batch import decode_request
 from pwsync.tenant.messages import CredentialItem, Request
+from simulator.azure_ad.http import host_of
 from simulator.azure_ad.provisioning import DECODED, ITEM_RESULTS, fault_response
 from simulator.azure_ad.wire import Answer
+from simulator.farms import FarmDown
 from simulator.network import REDIRECTED, Wire
 
 if TYPE_CHECKING:
@@ -182,10 +184,15 @@ class CloudWire:
 
     def __init__(self, world: World) -> None:
         self._world = world
-        self.hosts = world.application.hosts
+        self.hosts = (*world.application.hosts, *world.farms.by_host)
 
     def answer(self, environ: Mapping[str, Any]) -> Answer:
-        """Carry one HTTPS call of the agent; raises what ``requests`` would."""
+        """Carry one HTTPS call of the agent, or a person's to federation servers; raises what ``requests`` would."""
+        if host_of(environ) in self._world.farms.by_host:
+            try:
+                return self._world.farms.answer(environ)
+            except FarmDown:
+                raise broken_http("connection-refused") from None
         body = environ["wsgi.input"].read()
         on, request, items = classify(environ, body)
         anchors = [item.source_anchor or "" for item in items]

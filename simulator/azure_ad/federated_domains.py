@@ -15,6 +15,12 @@ from simulator.refusal import Refusal
 CONVERSION_TAKES = timedelta(minutes=60)
 """From a conversion to the moment at which sign-ins go the new way (product documentation: up to 60 minutes)."""
 
+CLOCK_SKEW = timedelta(minutes=5)
+"""How far the clocks of federation servers may be off (unconfirmed)."""
+
+USED_KEPT = 10_000
+"""From so many assertions on, those are forgotten that are no longer good by themselves."""
+
 INITIAL_SUFFIX = ".onmicrosoft.com"
 """A tenant's first domain ends like this; it can't be federated (product documentation)."""
 
@@ -43,11 +49,15 @@ class _Way:
 
 
 class FederatedDomains:
-    """The ways in which a tenant's domains sign in. A domain that was never converted is managed."""
+    """The ways in which a tenant's domains sign in, and which assertions of federated ones were used.
+
+    A domain that was never converted is managed.
+    """
 
     def __init__(self, clock: Callable[[], datetime]) -> None:
         self._clock = clock
         self._ways: dict[str, _Way] = {}
+        self._used: dict[str, datetime] = {}
 
     def set(self, domain: str, trust: FederationTrust | None) -> None:
         """Have a domain go this way from now on, as if it had done so for long; None: managed."""
@@ -80,6 +90,17 @@ class FederatedDomains:
             if trust is not None and trust.issuer == issuer:
                 return domain, trust
         return None
+
+    def was_used(self, assertion: str) -> bool:
+        """Whether somebody has signed in with the assertion of this id."""
+        return assertion in self._used
+
+    def use(self, assertion: str, until: datetime) -> None:
+        """Note that an assertion, good until then, was used."""
+        if len(self._used) >= USED_KEPT:
+            now = self._clock()
+            self._used = {each: end for each, end in self._used.items() if now < end + CLOCK_SKEW}
+        self._used[assertion] = until
 
     def _way(self, domain: str) -> _Way:
         way = self._ways.get(domain.lower())

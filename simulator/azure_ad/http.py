@@ -56,27 +56,35 @@ class TenantApplication:
 
     def answer(self, environ: Mapping[str, Any]) -> Answer:
         """The answer to a WSGI environment; what ``__call__`` sends."""
-        try:
-            length = int(environ.get("CONTENT_LENGTH") or 0)
-            query = read_form(environ.get("QUERY_STRING", "").encode("latin-1", "replace"))
-        except ValueError as error:
-            return json_answer(400, {"error": {"code": "BadRequest", "message": f"unreadable request: {error}"}})
-        if not 0 <= length <= BODY_MAX:
-            return json_answer(413, {"error": {"code": "TooLarge", "message": f"at most {BODY_MAX} bytes"}})
-        call = Call(
-            method=environ.get("REQUEST_METHOD", "GET"),
-            host=_host(environ),
-            path=environ.get("PATH_INFO", "").encode("latin-1", "replace").decode("utf-8", "replace"),
-            query=query,
-            headers=_headers(environ),
-            body=environ["wsgi.input"].read(length) if length else b"",
-            environ=environ,
-        )
+        call = read_call(environ)
+        if isinstance(call, Answer):
+            return call
         handle = self._hosts.get(call.host)
         return unknown(call, [f"https://{host}" for host in self._hosts]) if handle is None else handle(call)
 
 
-def _host(environ: Mapping[str, Any]) -> str:
+def read_call(environ: Mapping[str, Any]) -> Call | Answer:
+    """The call in a WSGI environment, or the answer to one that can't be read."""
+    try:
+        length = int(environ.get("CONTENT_LENGTH") or 0)
+        query = read_form(environ.get("QUERY_STRING", "").encode("latin-1", "replace"))
+    except ValueError as error:
+        return json_answer(400, {"error": {"code": "BadRequest", "message": f"unreadable request: {error}"}})
+    if not 0 <= length <= BODY_MAX:
+        return json_answer(413, {"error": {"code": "TooLarge", "message": f"at most {BODY_MAX} bytes"}})
+    return Call(
+        method=environ.get("REQUEST_METHOD", "GET"),
+        host=host_of(environ),
+        path=environ.get("PATH_INFO", "").encode("latin-1", "replace").decode("utf-8", "replace"),
+        query=query,
+        headers=_headers(environ),
+        body=environ["wsgi.input"].read(length) if length else b"",
+        environ=environ,
+    )
+
+
+def host_of(environ: Mapping[str, Any]) -> str:
+    """The host that a call is for, lower case and without its port."""
     host: str = environ.get("HTTP_HOST") or environ.get("SERVER_NAME", "")
     return host.partition(":")[0].lower()
 

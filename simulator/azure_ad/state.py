@@ -302,6 +302,12 @@ class Tenant:
         """Sign in with name and password; ``observe``: only look, nothing is counted or logged."""
         return self._sign_ins.sign_in(upn, password, self.policy_for(upn), observe=observe or self._observed)
 
+    def federated_sign_in(self, user: CloudUser, assertion: str, until: datetime) -> None:
+        """Note that a user has signed in with a federated domain's assertion, which is good until then and no more."""
+        if not self._observed:
+            self.federated_domains.use(assertion, until)
+            self._sign_ins.log.append(SignInRecord(self.clock(), user.upn, "ok", 0))
+
     def open_session(self, user: CloudUser, client_id: str = "", *, lasting: bool = False, scope: str = "") -> Session:
         """The session that a successful sign-in opens; ``lasting``: a new password does not end it."""
         return self._sessions.open(user, client_id, keep=not self._observed, lasting=lasting, scope=scope)

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from typing import Any
 
 from pwsync.ports import Agent
+from simulator import farms
 from simulator.active_directory.state import Domain
 from simulator.azure_ad.users import CloudUser
 from simulator.refusal import Refusal
@@ -152,6 +153,7 @@ def refuse_logon(result: str) -> None:
         "unknown-user": "no-such-user",
     }
     reasons |= {"account-expired": "expired", "no-password": "wrong-password"}
+    reasons |= {farms.UNAVAILABLE: farms.UNAVAILABLE}
     if result != "ok":
         raise Refusal(reasons.get(result, "not-supported"), f"the logon says {result}")
 
@@ -396,11 +398,12 @@ def set_feature(world: World, what: Any, sessions: Sessions) -> str:
 
 @action("cloud.sign-in")
 def sign_in(world: World, what: Any, sessions: Sessions) -> str:
-    answer = world.tenant.sign_in(world.upn(what.user), what.password)
+    answer = farms.sign_in(world, world.upn(what.user), what.password)
     if answer.result == "ok" and answer.user is not None:
         sessions.open(what.as_ or what.user, world.tenant.open_session(answer.user))
     refuse_logon(answer.result)
-    return world.passwords.label(what.user, what.password)
+    label = world.passwords.label(what.user, what.password)
+    return f"{label} via {answer.via}" if answer.via != farms.MANAGED else label
 
 
 @action("cloud.refresh-session")
@@ -409,6 +412,25 @@ def refresh_session(world: World, what: Any, sessions: Sessions) -> str:
     if result != "ok":
         raise Refusal("expired", f"the refresh token is {result}")
     return str(result)
+
+
+@action("cloud.convert-domain")
+def convert_domain(world: World, what: Any, sessions: Sessions) -> str:
+    trust = world.farms.trust(what.domain) if what.to == "federated" else None
+    in_force = world.tenant.federated_domains.convert(what.domain, trust)
+
+    def tell() -> None:
+        if (world.tenant.federated_domains.trust(what.domain) is None) == (trust is None):
+            world.trace.say("tenant", f"{what.domain} is {what.to} now")
+
+    world.later(in_force - world.clock(), tell)
+    return f"{what.domain} to {what.to}"
+
+
+@action("adfs.set-farm")
+def set_farm(world: World, what: Any, sessions: Sessions) -> str:
+    world.farms.set_state(what.state)
+    return str(what.state)
 
 
 @action("network.set-link")

@@ -13,9 +13,7 @@ if TYPE_CHECKING:
 
 NOT_BUILT = frozenset(
     {
-        "cloud.convert-domain",
         "cloud.set-domain-services",
-        "adfs.set-farm",
         "domain-services.logon",
     }
 )
@@ -47,5 +45,3 @@ def missing_in_given(scenario: Scenario) -> Iterator[str]:
     given = scenario.given
     if given.cloud.domain_services == "on":
         yield "given: cloud: domain-services"
-    if "federated" in given.cloud.domains.values():
-        yield "a federated domain"

@@ -36,7 +36,7 @@ REASONS = (
     "password-too-weak", "password-too-short", "password-too-long", "password-characters", "password-reused",
     "password-too-young", "wrong-password", "not-configurable", "not-supported", "no-such-user", "no-rights",
     "federated-domain", "requires-object-sync", "locked", "expired", "must-change", "disabled",
-    "upn-taken", "name-taken",
+    "upn-taken", "name-taken", "federation-unavailable",
 )  # fmt: skip
 """Why the world refuses an action."""
 

@@ -12,6 +12,7 @@ from typing import Any
 
 from pwsync.diagnosis import Diagnosis
 from pwsync.event_log import Event
+from simulator.farms import look_at_sign_in
 from simulator.network import Attempt
 from simulator.refusal import Refusal
 from simulator.scenario.sessions import Sessions
@@ -66,10 +67,10 @@ def counted(what: Any, noun: str, found: Iterable[object]) -> Verdict:
 
 @expectation("cloud.sign-in")
 def sign_in(world: World, what: Any, sessions: Sessions) -> Verdict:
-    answer = world.tenant.sign_in(world.upn(what.user), what.password, observe=True)
+    answer = look_at_sign_in(world, world.upn(what.user), what.password)
     code = f" (AADSTS{answer.aadsts})" if answer.aadsts else ""
-    held = answer.result == what.result and what.via in (None, "managed")
-    how = f"{answer.result}{code}" + (" via managed" if what.via else "")
+    held = answer.result == what.result and what.via in (None, answer.via)
+    how = f"{answer.result}{code}" + (f" via {answer.via}" if what.via else "")
     return Verdict(held, what.result + (f" via {what.via}" if what.via else ""), how)
 
 

@@ -209,6 +209,9 @@ class Setup:
             add_cloud_user(world, user.name, user.password, password_age=user.password_age, check_policy=False)
         for feature, state in cloud.features.items():
             world.tenant.set_feature(feature, state)
+        for domain, kind in cloud.domains.items():
+            if kind == "federated":
+                world.tenant.federated_domains.set(domain, world.farms.trust(domain))
 
 
 def trace_replication(world: World, source: Controller, target: Controller, entries: Sequence[Entry]) -> None:

@@ -14,6 +14,7 @@ from simulator.azure_ad.grants.device_code import grant_device_code
 from simulator.azure_ad.grants.password import grant_password
 from simulator.azure_ad.grants.refresh_token import grant_refresh_token
 from simulator.azure_ad.grants.request import Granted, GrantedItself, TokenRequest
+from simulator.azure_ad.grants.saml_bearer import grant_saml_bearer
 
 GRANTS: Mapping[str, Callable[[TokenRequest], Granted | GrantedItself]] = {
     "password": grant_password,
