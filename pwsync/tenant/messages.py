@@ -109,12 +109,17 @@ AttributeValue = str | bool | int | bytes | list[str]
 
 @dataclass(frozen=True, slots=True)
 class SyncObject:
-    """A directory object for the tenant. operation: Set, Add or Delete. The anchor also travels as an attribute."""
+    """A directory object for the tenant. operation: Set, Add or Delete. Anchors also travel as attributes.
+
+    source_anchor: empty for an object that is named by its cloud_anchor alone, ``User_<objectId>``. A value of None
+    takes the attribute away.
+    """
 
     source_anchor: str
     object_type: str = "User"
     operation: str = "Set"
-    attributes: dict[str, AttributeValue] = field(default_factory=dict)
+    attributes: Mapping[str, AttributeValue | None] = field(default_factory=dict)
+    cloud_anchor: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

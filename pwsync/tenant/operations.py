@@ -34,6 +34,7 @@ from pwsync.tenant.messages import (
 
 _NIL = f"{{{XSI}}}nil"
 _TYPE = f"{{{XSI}}}type"
+_SOURCE_ANCHOR, _CLOUD_ANCHOR = "SourceAnchor", "CloudAnchor"
 _INTEGER_DIGITS_MAX = 18
 _from_iso_format = datetime.fromisoformat
 """Kept from before any test freezes time: a frozen datetime class parses ten times slower, to the same value."""
@@ -174,20 +175,30 @@ def write_objects(objects: Iterable[SyncObject]) -> Element:
     request.set("xmlns:b", SYNC_OBJECTS)
     holder = add(request, SYNC_OBJECTS, "SyncObjects")
     for item in objects:
-        entry = add(holder, SYNC_OBJECTS, "AzureADSyncObject")
-        values = SubElement(entry, f"{{{SYNC_OBJECTS}}}PropertyValues", {"xmlns:c": ARRAYS, "xmlns:d": XSD})
-        _add_property(values, "SourceAnchor", item.source_anchor)
-        for name, value in item.attributes.items():
-            if name != "SourceAnchor":
-                _add_property(values, name, value)
-        add(entry, SYNC_OBJECTS, "SyncObjectType", item.object_type)
-        add(entry, SYNC_OBJECTS, "SyncOperation", item.operation)
+        add_object(holder, item)
     return root
 
 
-def _add_property(values: Element, name: str, value: AttributeValue) -> None:
+def add_object(holder: Element, item: SyncObject) -> None:
+    """A new last object of a list."""
+    entry = add(holder, SYNC_OBJECTS, "AzureADSyncObject")
+    values = SubElement(entry, f"{{{SYNC_OBJECTS}}}PropertyValues", {"xmlns:c": ARRAYS, "xmlns:d": XSD})
+    for name, anchor in ((_SOURCE_ANCHOR, item.source_anchor), (_CLOUD_ANCHOR, item.cloud_anchor)):
+        if anchor:
+            _add_property(values, name, anchor)
+    for name, value in item.attributes.items():
+        if name not in (_SOURCE_ANCHOR, _CLOUD_ANCHOR):
+            _add_property(values, name, value)
+    add(entry, SYNC_OBJECTS, "SyncObjectType", item.object_type)
+    add(entry, SYNC_OBJECTS, "SyncOperation", item.operation)
+
+
+def _add_property(values: Element, name: str, value: AttributeValue | None) -> None:
     pair = add(values, ARRAYS, "KeyValueOfstringanyType")
     add(pair, ARRAYS, "Key", name)
+    if value is None:
+        add_nillable(pair, ARRAYS, "Value", None)
+        return
     holder = add(pair, ARRAYS, "Value")
     if isinstance(value, list):
         holder.set(_TYPE, f"{{{ARRAYS}}}ArrayOfstring")
@@ -207,24 +218,29 @@ def _add_property(values: Element, name: str, value: AttributeValue) -> None:
 
 
 def read_objects(body: Element) -> list[SyncObject]:
-    """The objects of a ProvisionAzureADSyncObjects request; each has a ``SourceAnchor`` among its properties."""
-    objects = []
-    for entry in require(require(body, SERVICE, "syncRequest"), SYNC_OBJECTS, "SyncObjects"):
-        attributes: dict[str, AttributeValue] = {}
-        for pair in require(entry, SYNC_OBJECTS, "PropertyValues"):
-            attributes[text_of(pair, ARRAYS, "Key") or ""] = _read_value(require(pair, ARRAYS, "Value"))
-        anchor = attributes.pop("SourceAnchor", None)
-        if not isinstance(anchor, str) or not anchor:
-            raise BinaryXmlError("not the message expected: an object has no SourceAnchor")
-        kind = text_of(entry, SYNC_OBJECTS, "SyncObjectType") or ""
-        objects.append(SyncObject(anchor, kind, text_of(entry, SYNC_OBJECTS, "SyncOperation") or "", attributes))
-    return objects
+    """The objects of a ProvisionAzureADSyncObjects request; each names an anchor among its properties."""
+    holder = require(require(body, SERVICE, "syncRequest"), SYNC_OBJECTS, "SyncObjects")
+    return [read_object(entry) for entry in holder]
 
 
-def _read_value(holder: Element) -> AttributeValue:
+def read_object(entry: Element) -> SyncObject:
+    """One object of a list."""
+    attributes: dict[str, AttributeValue | None] = {}
+    for pair in require(entry, SYNC_OBJECTS, "PropertyValues"):
+        attributes[text_of(pair, ARRAYS, "Key") or ""] = _read_value(require(pair, ARRAYS, "Value"))
+    source, cloud = (attributes.pop(name, None) or "" for name in (_SOURCE_ANCHOR, _CLOUD_ANCHOR))
+    if not isinstance(source, str) or not isinstance(cloud, str) or not (source or cloud):
+        raise BinaryXmlError("not the message expected: an object has neither SourceAnchor nor CloudAnchor")
+    kind, operation = (text_of(entry, SYNC_OBJECTS, name) or "" for name in ("SyncObjectType", "SyncOperation"))
+    return SyncObject(source, kind, operation, attributes, cloud or None)
+
+
+def _read_value(holder: Element) -> AttributeValue | None:
+    if holder.get(_NIL) in {"true", "1"}:
+        return None
     kind = holder.get(_TYPE, "").rpartition("}")[2]
     text = holder.text or ""
-    if kind == "ArrayOfstring":
+    if kind in {"ArrayOfstring", "ArrayOfbase64Binary"}:
         return [entry.text or "" for entry in holder]
     if kind == "boolean":
         return read_boolean(text)

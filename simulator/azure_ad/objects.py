@@ -1,22 +1,35 @@
 """Synchronized objects: what the agent's export does to the tenant's users.
 
-Sign-in names and mail addresses (``mail`` and every entry of ``proxyAddresses``) belong to one user each. What happens
-to an object that wishes a taken one depends on a feature of the tenant, duplicate attribute resiliency (product
+Sign-in names and mail addresses (``mail`` and every entry of ``proxyAddresses``) belong to one object each. What
+happens to an object that wishes a taken one depends on a feature of the tenant, duplicate attribute resiliency (product
 documentation; on for all tenants since 2016): with it the object is written without the taken value, which is
-quarantined; without it the object is refused.
+quarantined; without it the object is refused. A quarantined value is given to its object once it is free (how soon is
+unconfirmed: here at once).
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+import struct
+from collections.abc import Callable, Mapping
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 
-from pwsync.tenant.messages import ObjectResult, SyncObject
+from pwsync.tenant.messages import AttributeValue, ObjectResult, SyncObject
+from simulator.azure_ad.addresses import Addresses, folded, wished
+from simulator.azure_ad.matching import SOFT_MATCH_ON_NAME, Matcher, NoMatch
+from simulator.azure_ad.other_objects import OTHER_TYPES, OtherObjects
 from simulator.azure_ad.users import DETAILS, CloudUser, UserIndex, pack_details
 from simulator.random import Randomness
 
 DUPLICATE = "AttributeValueMustBeUnique"
+INVALID_DATA = "IdentityDataValidationFailed"
+RESILIENCY_BITS = 8 | 32
+"""Duplicate attribute resiliency among the tenant's features, for sign-in names and for proxy addresses."""
+DEFAULT_BITS = RESILIENCY_BITS | SOFT_MATCH_ON_NAME
+"""The features of a new tenant that are no password matter (product documentation)."""
+
+OPERATIONS = ("Set", "Add", "Delete")
+TYPES = ("User", *OTHER_TYPES)
 
 _DUPLICATE_TEXT = (
     "Unable to update this object because the following attributes associated with this object have values that may "
@@ -34,14 +47,23 @@ _DETAIL_SOURCES: Mapping[str, tuple[str, ...]] = {
     "onPremisesDomainName": ("onpremisesdomainname", "domainfqdn", "dnsdomainname"),
     "onPremisesSecurityIdentifier": ("onpremisessecurityidentifier", "onpremisesecurityidentifier", "objectsid"),
 }
+_KEPT_ELSEWHERE = frozenset(("userprincipalname", "displayname", "accountenabled")).union(*_DETAIL_SOURCES.values())
+
+
+class _Wish(NamedTuple):
+    """What a user would have if others did not: a sign-in name or None, its mail address or None, all its addresses."""
+
+    upn: str | None
+    mail: str | None
+    addresses: tuple[str, ...]
 
 
 class ObjectWriter:
-    """Applies exported objects to the tenant's users.
+    """Applies exported objects to the tenant.
 
-    resilient: whether the tenant has duplicate attribute resiliency. With it a user whose sign-in name is taken keeps
-    the name it has, or gets one in the tenant's own domain, and taken addresses are left out, until a later export
-    finds the wished ones free. Soft match, which would take over a cloud user of that name, is left out.
+    features: the tenant's bits. With duplicate attribute resiliency a user whose sign-in name is taken keeps the name
+    it has, or gets one in the tenant's own domain. ``others``: the objects that are no users; ``matcher``: how objects
+    find their users.
     """
 
     def __init__(
@@ -50,69 +72,158 @@ class ObjectWriter:
         randomness: Randomness,
         users: UserIndex,
         tenant_domain: str,
-        resilient: Callable[[], bool] = lambda: True,
+        features: Callable[[], int] = lambda: DEFAULT_BITS,
     ) -> None:
         self._clock = clock
         self._randomness = randomness
         self._users = users
         self._tenant_domain = tenant_domain
-        self._resilient = resilient
-        self._holders: dict[str, str] = {}
-        self._held: dict[str, tuple[str, ...]] = {}
+        self._features = features
+        self.others = OtherObjects(clock, randomness, users.next_change)
+        self._addresses = Addresses(lambda each: bool(users.by_id(each) or self.others.by_id(each)))
+        self.matcher = Matcher(clock, users, self._addresses, features)
+        self._quarantine: dict[str, _Wish] = {}
+        self._more: dict[str, dict[str, AttributeValue]] = {}
 
     def apply(self, obj: SyncObject) -> ObjectResult:
-        """Add or set a user by its anchor, or put it into the recycle bin. The result says what went wrong."""
-        if obj.object_type != "User":
-            return _failure(obj, "ObjectTypeNotSupported", f"only User objects are known here, got {obj.object_type}")
-        if not obj.source_anchor:
+        """Add or set an object by its anchor, or delete it. The result says what went wrong."""
+        if obj.object_type not in TYPES:
+            return _failure(obj, "ObjectTypeNotSupported", f"{', '.join(TYPES)} are known, got {obj.object_type}")
+        if not obj.source_anchor and not obj.cloud_anchor:
             return _failure(obj, "SourceAnchorMissing", "an object needs a source anchor")
+        if obj.operation not in OPERATIONS:
+            return _failure(obj, "OperationNotSupported", f"{', '.join(OPERATIONS)} are known, got {obj.operation}")
+        if obj.object_type != "User":
+            result = self._apply_other(obj)
+        elif obj.operation == "Delete":
+            result = self._delete(obj)
+        else:
+            result = self._write(obj, {name.lower(): value for name, value in obj.attributes.items()})
+        if self._quarantine:
+            self.heal()
+        return result
+
+    def more(self, user: CloudUser) -> Mapping[str, AttributeValue]:
+        """What an agent has told of a user beyond what users have; addresses that are another's are left out."""
+        kept = dict(self._more.get(user.id, {}))
+        held = self._addresses.of(user.id)
+        for name in [name for name in kept if name.lower() == "proxyaddresses"]:
+            value = kept[name]
+            kept[name] = [each for each in ([value] if isinstance(value, str) else value) if folded(each) in held] \
+                if isinstance(value, (str, list)) else value  # fmt: skip
+        return kept
+
+    def set_mail(self, user: CloudUser, mail: str | None) -> None:
+        """Give a user of the cloud a mail address, by which an object may find it. A taken one is not given."""
+        if mail and self._addresses.taken(folded(mail), user.id):
+            return
+        user.set_detail("mail", mail)
+        self._users.touch(user)
+        self._addresses.hold(user.id, (folded(mail),) if mail else ())
+
+    def heal(self) -> None:
+        """Give quarantined values that nobody has any more to those who wish them."""
+        again = True
+        while again:
+            again = False
+            for user_id, wish in list(self._quarantine.items()):
+                user = self._users.by_id(user_id)
+                if user is None:
+                    del self._quarantine[user_id]
+                elif self._heal(user, wish):
+                    again = True
+
+    def _heal(self, user: CloudUser, wish: _Wish) -> bool:
+        """Whether something of the wish came true."""
+        upn, held = wish.upn, self._addresses.of(user.id)
+        free = tuple(each for each in wish.addresses if not self._addresses.taken(each, user.id))
+        if upn is not None and self._users.by_upn(upn) is None:
+            self._users.rename(user, upn)
+            upn = None
+        if free != held:
+            self._addresses.hold(user.id, free)
+            if wish.mail is not None and folded(wish.mail) in free:
+                user.set_detail("mail", wish.mail)
+            self._users.touch(user)
+        if upn is None and free == wish.addresses:
+            del self._quarantine[user.id]
+        else:
+            self._quarantine[user.id] = wish._replace(upn=upn)
+        return upn != wish.upn or free != held
+
+    def _apply_other(self, obj: SyncObject) -> ObjectResult:
+        found = self.others.find(obj)
         if obj.operation == "Delete":
-            user = self._users.by_anchor(obj.source_anchor)
-            if user is not None:
-                self._users.delete(user, self._clock())
+            if found is not None:
+                self.others.delete(found)
+                self._addresses.hold(found.id, ())
             return _success(obj)
-        if obj.operation in ("Set", "Add"):
-            return self._write(obj, {name.lower(): value for name, value in obj.attributes.items()})
-        return _failure(obj, "OperationNotSupported", f"Set, Add and Delete are known, got {obj.operation}")
+        if found is None and not obj.source_anchor:
+            return _failure(obj, "ObjectNotFound", f"the tenant has no {obj.cloud_anchor}")
+        attributes = {name.lower(): value for name, value in obj.attributes.items()}
+        own = None if found is None else found.id
+        taken = [each for each in wished(attributes, None) if self._addresses.taken(each, own)]
+        text = _DUPLICATE_TEXT.format(values="".join(f"ProxyAddresses {each};" for each in taken))
+        if taken and not self._features() & RESILIENCY_BITS:
+            return _failure(obj, DUPLICATE, text)
+        found = self.others.put(obj)
+        if "mail" in attributes or "proxyaddresses" in attributes:
+            self._addresses.hold(found.id, tuple(each for each in wished(attributes, None) if each not in taken))
+        return _success(obj, DUPLICATE, text) if taken else _success(obj)
+
+    def _delete(self, obj: SyncObject) -> ObjectResult:
+        user = self.matcher.find(obj)
+        if user is not None and user.source_anchor is None:
+            return _failure(obj, "ObjectNotSynchronized", f"{obj.cloud_anchor} is no synchronized object")
+        if user is not None:
+            self._users.delete(user, self._clock())
+        return _success(obj)
 
     def _write(self, obj: SyncObject, attributes: Mapping[str, Any]) -> ObjectResult:
         user = self._users.by_anchor(obj.source_anchor)
         known = user or self._users.deleted(obj.source_anchor, self._clock())
-        wished = attributes.get("userprincipalname") or (known.upn if known is not None else None)
-        if not isinstance(wished, str) or "@" not in wished:
-            return _failure(obj, "InvalidUserPrincipalName", "a user needs a userPrincipalName with an @")
-        holder = self._users.by_upn(wished)
+        name = attributes.get("userprincipalname") or (known.upn if known is not None else None)
+        if name is None and obj.cloud_anchor:
+            named = self.matcher.find(obj)
+            name = None if named is None else named.upn
+        if not isinstance(name, str) or "@" not in name:
+            return _failure(obj, INVALID_DATA, "a user needs a userPrincipalName with an @")
+        if user is None or obj.cloud_anchor:
+            try:
+                user = self.matcher.match(obj, attributes)
+            except NoMatch as problem:
+                return _failure(obj, problem.code, str(problem))
+            known = user or known
+        return self._write_as(obj, attributes, user, known, name)
+
+    def _write_as(
+        self, obj: SyncObject, attributes: Mapping[str, Any], user: CloudUser | None, known: CloudUser | None, name: str
+    ) -> ObjectResult:
+        """Write what nobody else has of an object, and quarantine the rest; without resiliency all or nothing."""
+        holder = self._users.by_upn(name)
         name_taken = holder is not None and holder is not user
-        addresses = tuple(_addresses(attributes, user))
-        taken = [address for address in addresses if self._is_taken(address, user)]
+        own = None if user is None else user.id
+        addresses = tuple(wished(attributes, None if user is None else user.detail("mail")))
+        taken = [address for address in addresses if self._addresses.taken(address, own)]
         if not name_taken and not taken:
-            self._put(obj.source_anchor, user, known, wished, attributes, addresses)
+            written = self._put(obj.source_anchor, user, known, name, attributes, addresses)
+            self._keep_more(written, obj)
+            self._quarantine.pop(written.id, None)
             return _success(obj)
-        values = f"UserPrincipalName {wished};" * name_taken + "".join(f"ProxyAddresses {each};" for each in taken)
+        values = f"UserPrincipalName {name};" * name_taken + "".join(f"ProxyAddresses {each};" for each in taken)
         text = _DUPLICATE_TEXT.format(values=values)
-        if not self._resilient():
+        if not self._features() & RESILIENCY_BITS:
             return _failure(obj, DUPLICATE, text)
-        upn = self._substitute(wished, user, known) if name_taken else wished
+        upn = self._substitute(name, user, known) if name_taken else name
         kept = tuple(address for address in addresses if address not in taken)
         mail = attributes.get("mail")
-        if isinstance(mail, str) and _address(mail) in taken:
+        lost = mail if isinstance(mail, str) and folded(mail) in taken else None
+        if lost is not None:
             attributes = {**attributes, "mail": None}
-        self._put(obj.source_anchor, user, known, upn, attributes, kept)
+        written = self._put(obj.source_anchor, user, known, upn, attributes, kept)
+        self._keep_more(written, obj)
+        self._quarantine[written.id] = _Wish(name if name_taken else None, lost, addresses)
         return _success(obj, DUPLICATE, text)
-
-    def _is_taken(self, address: str, user: CloudUser | None) -> bool:
-        """Does another live user hold the address?"""
-        holder = self._holders.get(address)
-        if holder is None or (user is not None and holder == user.id):
-            return False
-        return self._users.by_id(holder) is not None and address in self._held.get(holder, ())
-
-    def _hold(self, user: CloudUser, addresses: tuple[str, ...]) -> None:
-        if addresses:
-            self._held[user.id] = addresses
-            self._holders.update(dict.fromkeys(addresses, user.id))
-        else:
-            self._held.pop(user.id, None)
 
     def _put(
         self,
@@ -122,7 +233,7 @@ class ObjectWriter:
         upn: str,
         attributes: Mapping[str, Any],
         addresses: tuple[str, ...],
-    ) -> None:
+    ) -> CloudUser:
         now = self._clock()
         if user is not None:
             if user.upn != upn:
@@ -137,16 +248,27 @@ class ObjectWriter:
         user.display_name = str(attributes.get("displayname") or user.display_name or upn.split("@")[0])
         user.enabled = _flag(attributes.get("accountenabled"), user.enabled)
         user.synced_at = now
-        self._hold(user, addresses)
+        self._addresses.hold(user.id, addresses)
         user.details = pack_details(_detail(attributes, name, user) for name in DETAILS)
+        self._users.touch(user)
+        return user
 
-    def _substitute(self, wished: str, user: CloudUser | None, known: CloudUser | None) -> str:
+    def _keep_more(self, user: CloudUser, obj: SyncObject) -> None:
+        for name, value in obj.attributes.items():
+            if name.lower() in _KEPT_ELSEWHERE:
+                continue
+            if value is not None:
+                self._more.setdefault(user.id, {})[name] = value
+            elif user.id in self._more:
+                self._more[user.id].pop(name, None)
+
+    def _substitute(self, wanted: str, user: CloudUser | None, known: CloudUser | None) -> str:
         """A sign-in name in place of one that is taken: the one the user has or had, else a new one."""
         if user is not None:
             return user.upn
         if known is not None and self._users.by_upn(known.upn) is None:
             return known.upn
-        local = wished.split("@")[0][:60]
+        local = wanted.split("@")[0][:60]
         while True:
             upn = f"{local}{self._randomness.child('azure_ad/quarantine').randrange(1000, 10000)}@{self._tenant_domain}"
             if self._users.by_upn(upn) is None:
@@ -154,26 +276,22 @@ class ObjectWriter:
             local += "x"  # never an endless search, whatever is taken
 
 
-def _addresses(attributes: Mapping[str, Any], user: CloudUser | None) -> Iterator[str]:
-    """The addresses that an object wishes, each once; a mail address that is not told is the one the user has."""
-    mail = attributes.get("mail", None if user is None else user.detail("mail"))
-    found = [mail] if isinstance(mail, str) and mail else []
-    proxies = attributes.get("proxyaddresses")
-    found += [each for each in ([proxies] if isinstance(proxies, str) else proxies or ()) if isinstance(each, str)]
-    return iter(dict.fromkeys(_address(each) for each in found))
-
-
-def _address(text: str) -> str:
-    """An address as it is compared: without case, and without the prefix of mail addresses."""
-    return text.strip().lower().removeprefix("smtp:")
-
-
 def _detail(attributes: Mapping[str, Any], name: str, user: CloudUser) -> str | None:
     for source in _DETAIL_SOURCES[name]:
         if source in attributes:
             value = attributes[source]
+            if isinstance(value, bytes) and name == "onPremisesSecurityIdentifier":
+                return _sid(value)
             return value if isinstance(value, str) else None
     return user.detail(name)
+
+
+def _sid(value: bytes) -> str | None:
+    """The text of a security identifier's octets (MS-DTYP 2.4.2.2); None if they are none."""
+    if len(value) < 8 or value[0] != 1 or len(value) != 8 + 4 * value[1]:
+        return None
+    parts = struct.unpack(f"<{value[1]}I", value[8:])
+    return "-".join(map(str, ("S", 1, int.from_bytes(value[2:8]), *parts)))
 
 
 def _flag(value: object, default: bool) -> bool:

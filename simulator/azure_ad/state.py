@@ -27,7 +27,7 @@ from pwsync.tenant.messages import CredentialItem, CredentialResult, ObjectResul
 from simulator.azure_ad.applications import Applications
 from simulator.azure_ad.device_codes import DeviceCodes
 from simulator.azure_ad.federated_domains import FederatedDomains
-from simulator.azure_ad.objects import ObjectWriter
+from simulator.azure_ad.objects import DEFAULT_BITS, RESILIENCY_BITS, ObjectWriter
 from simulator.azure_ad.passwords import ACCEPTED, FORCE_CHANGE, MALFORMED, POLICY_FOR_SYNCED, PasswordWriter
 from simulator.azure_ad.policy import (
     ANY_STRENGTH,
@@ -39,6 +39,7 @@ from simulator.azure_ad.policy import (
 )
 from simulator.azure_ad.sessions import Session, Sessions
 from simulator.azure_ad.sign_in import PasswordVerifier, SignInRecord, SignInResult, SignIns
+from simulator.azure_ad.synchronization import Synchronization
 from simulator.azure_ad.users import CloudUser, PasswordWrite, UserIndex
 from simulator.profile import Profile
 from simulator.random import Randomness
@@ -46,8 +47,6 @@ from simulator.refusal import Refusal
 
 PASSWORD_SYNC = "password-sync"  # noqa: S105 - a feature's name
 RESILIENCY = "duplicate-attribute-resiliency"
-RESILIENCY_BITS = 8 | 32
-"""Duplicate attribute resiliency among the tenant's features, for sign-in names and for proxy addresses."""
 FEATURES = frozenset({PASSWORD_SYNC, FORCE_CHANGE, POLICY_FOR_SYNCED, RESILIENCY})
 
 ALERT_AFTER = timedelta(minutes=120)
@@ -55,6 +54,7 @@ ALERT_AFTER = timedelta(minutes=120)
 
 ADMINISTRATOR = "administrator"
 DIRECTORY_SYNCHRONIZATION = "directory-synchronization"
+SYNCHRONIZATION_ACCOUNT = "On-Premises Directory Synchronization Service Account"
 
 _NAME_CHARACTERS = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789'.-_!#^~")
 _NAME_LENGTH_MAX = 64
@@ -85,7 +85,7 @@ class Tenant:
         self.features: set[str] = {PASSWORD_SYNC}
         self.federated_domains = FederatedDomains(clock)
         # Bits of features that are no password matter.
-        self.other_features = RESILIENCY_BITS
+        self.other_features = DEFAULT_BITS
         self._observed = False
         self.users = UserIndex()
         self.last_contact: datetime | None = None
@@ -95,14 +95,15 @@ class Tenant:
         self._domain_policies: dict[str, tuple[timedelta | None, timedelta]] = {}
         self._sessions = Sessions(clock, randomness, self.users)
         self._passwords = PasswordWriter(clock, randomness, profile, self.users, self._sessions.revoke)
-        self._objects = ObjectWriter(
-            clock, randomness, self.users, tenant_domain, lambda: bool(self.other_features & RESILIENCY_BITS)
+        self.synchronization = Synchronization(clock)
+        self.objects = ObjectWriter(
+            clock, randomness, self.users, tenant_domain, lambda: self.other_features
         )
         self._verifier = PasswordVerifier()
         self._sign_ins = SignIns(clock, self.users, self._verifier)
         suffix = randomness.child("azure_ad/accounts").randbytes(6).hex()
         self._sync_account = self._service_account(
-            f"Sync_SYNC01_{suffix}", "On-Premises Directory Synchronization Service Account", DIRECTORY_SYNCHRONIZATION
+            f"Sync_SYNC01_{suffix}", SYNCHRONIZATION_ACCOUNT, DIRECTORY_SYNCHRONIZATION
         )
         self._admin_account = self._service_account("admin", "Administrator", ADMINISTRATOR)
 
@@ -259,11 +260,13 @@ class Tenant:
             user.must_change = must_change
         if display_name is not None:
             user.display_name = display_name
+        self.users.touch(user)
 
     def delete_user(self, user: CloudUser | None) -> None:
         """Put a user into the recycle bin. Raises Refusal: no-such-user."""
         user = self._require(user)
         self.users.delete(user, self.clock())
+        self.objects.heal()
 
     def set_policy(self, **changes: Any) -> None:
         """Change the policy: any field of :class:`CloudPolicy`. Raises Refusal("not-supported") for another name."""
@@ -302,12 +305,6 @@ class Tenant:
         """Sign in with name and password; ``observe``: only look, nothing is counted or logged."""
         return self._sign_ins.sign_in(upn, password, self.policy_for(upn), observe=observe or self._observed)
 
-    def federated_sign_in(self, user: CloudUser, assertion: str, until: datetime) -> None:
-        """Note that a user has signed in with a federated domain's assertion, which is good until then and no more."""
-        if not self._observed:
-            self.federated_domains.use(assertion, until)
-            self._sign_ins.log.append(SignInRecord(self.clock(), user.upn, "ok", 0))
-
     def open_session(self, user: CloudUser, client_id: str = "", *, lasting: bool = False, scope: str = "") -> Session:
         """The session that a successful sign-in opens; ``lasting``: a new password does not end it."""
         return self._sessions.open(user, client_id, keep=not self._observed, lasting=lasting, scope=scope)
@@ -342,7 +339,7 @@ class Tenant:
 
     def apply_object(self, obj: SyncObject) -> ObjectResult:
         """Apply one exported object; the result says what went wrong, if anything did."""
-        return self._objects.apply(obj)
+        return self.objects.apply(obj)
 
     def apply_credential(self, item: CredentialItem) -> CredentialResult:
         """Apply one synchronized password: result 0 stored, 2 no such object, 1 not a credential.
@@ -367,6 +364,22 @@ class Tenant:
         if ping:
             self.last_ping = self.last_contact
 
+    def service_account(self, identifier: str) -> tuple[str, str]:
+        """Name and new password of a synchronization account, which is made if there is none of that name.
+
+        Raises Refusal("not-supported") for a name that can't be one, or is another user's.
+        """
+        if not identifier or len(identifier) > _NAME_LENGTH_MAX or not _NAME_CHARACTERS.issuperset(identifier):
+            raise Refusal("not-supported", f"{identifier[:64]!r} can't be the local part of a sign-in name")
+        user = self.users.by_upn(f"{identifier}@{self.tenant_domain}")
+        if user is None:
+            return self._service_account(identifier, SYNCHRONIZATION_ACCOUNT, DIRECTORY_SYNCHRONIZATION)
+        if user.role != DIRECTORY_SYNCHRONIZATION:
+            raise Refusal("not-supported", f"{user.upn} is no synchronization account")
+        password = self._service_password(user)
+        self._sessions.revoke(user)
+        return user.upn, password
+
     def _new_user(self, upn: str, display_name: str) -> CloudUser:
         user_id: UUID = self.randomness.uuid("azure_ad/users")
         user = CloudUser(str(user_id), upn, display_name, self.clock())
@@ -375,14 +388,17 @@ class Tenant:
 
     def _service_account(self, name: str, display_name: str, role: str) -> tuple[str, str]:
         """An account that is there from the start: its password is no write that a run would count."""
-        password = "Aa1!" + self.randomness.child("azure_ad/accounts").randbytes(6).hex()
         user = self._new_user(f"{name}@{self.tenant_domain}", display_name)
         user.role = role
         user.source = "cloud"
-        user.changed_at = self.clock()
         user.password_policies = NEVER_EXPIRES
+        return user.upn, self._service_password(user)
+
+    def _service_password(self, user: CloudUser) -> str:
+        password = "Aa1!" + self.randomness.child("azure_ad/accounts").randbytes(6).hex()
+        user.changed_at = self.clock()
         user.credential = self._passwords.digest(password)
-        return user.upn, password
+        return password
 
     def _check(self, user: CloudUser, password: str) -> None:
         any_strength = user.password_policies is not None and ANY_STRENGTH in user.password_policies

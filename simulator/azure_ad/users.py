@@ -43,7 +43,7 @@ class CloudUser:
     set (of a synchronized one: on premises). tokens_valid_from: refresh tokens from before are revoked;
     ``revocation`` puts that in an order that also tells events of one instant apart, ``full_revocation`` the last that
     spared no session. role: None, administrator or
-    directory-synchronization. details: :data:`DETAILS`, packed.
+    directory-synchronization. details: :data:`DETAILS`, packed. change: place of the last change among all.
     """
 
     id: str
@@ -64,12 +64,19 @@ class CloudUser:
     synced_at: datetime | None = None
     role: str | None = None
     details: str = ""
+    change: int = 0
 
     def detail(self, name: str) -> str | None:
         """One of :data:`DETAILS`; None if it has no value."""
         if not self.details:
             return None
         return self.details.split(_SEPARATOR)[DETAILS.index(name)] or None
+
+    def set_detail(self, name: str, value: str | None) -> None:
+        """Change one of :data:`DETAILS`."""
+        values = self.details.split(_SEPARATOR) if self.details else [""] * len(DETAILS)
+        values[DETAILS.index(name)] = value or ""
+        self.details = pack_details(values)
 
 
 def pack_details(values: Iterable[str | None]) -> str:
@@ -86,6 +93,21 @@ class UserIndex:
         self._by_upn: dict[str, CloudUser] = {}
         self._by_anchor: dict[str, CloudUser] = {}
         self._deleted_by_anchor: dict[str, CloudUser] = {}
+        self._changes = 0
+
+    def next_change(self) -> int:
+        """A place for a change, behind all that were before it."""
+        self._changes += 1
+        return self._changes
+
+    def touch(self, user: CloudUser) -> None:
+        """Note that something of a user has changed."""
+        self._changes += 1
+        user.change = self._changes
+
+    def everybody(self) -> Iterator[CloudUser]:
+        """All users that are still known, the deleted ones too."""
+        return iter(self._by_id.values())
 
     def __iter__(self) -> Iterator[CloudUser]:
         """The live users, in the order of their creation."""
@@ -125,15 +147,22 @@ class UserIndex:
         """Give a live user another sign-in name, which must be free."""
         del self._by_upn[_key(user.upn)]
         user.upn = upn
+        self.touch(user)
         self._by_upn[_key(upn)] = user
 
     def delete(self, user: CloudUser, now: datetime) -> None:
         """Put a live user into the recycle bin; its sign-in name is free again."""
         user.deleted_at = now
+        self.touch(user)
         del self._by_upn[_key(user.upn)]
         if user.source_anchor is not None:
             del self._by_anchor[user.source_anchor]
             self._deleted_by_anchor[user.source_anchor] = user
+
+    def claim(self, user: CloudUser, anchor: str) -> None:
+        """Make a live user of the cloud a synchronized one, under an anchor that is free."""
+        user.source_anchor = anchor
+        self._by_anchor[anchor] = user
 
     def deleted(self, anchor: str, now: datetime) -> CloudUser | None:
         """A user who can still be restored; one whose time in the recycle bin is over is gone for good."""
@@ -153,6 +182,7 @@ class UserIndex:
         self._enter(user)
 
     def _enter(self, user: CloudUser) -> None:
+        self.touch(user)
         self._by_upn[_key(user.upn)] = user
         if user.source_anchor is not None:
             self._by_anchor[user.source_anchor] = user

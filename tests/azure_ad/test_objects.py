@@ -68,7 +68,7 @@ class TestWrite:
     @pytest.mark.parametrize(
         ("obj", "code"),
         [
-            (SyncObject("x", "Group", "Set", {}), "ObjectTypeNotSupported"),
+            (SyncObject("x", "Folder", "Set", {}), "ObjectTypeNotSupported"),
             (SyncObject("x", "User", "Replace", {}), "OperationNotSupported"),
             (SyncObject("", "User", "Set", {}), "SourceAnchorMissing"),
         ],
@@ -112,7 +112,8 @@ class TestQuarantine:
         assert bob.upn == "bob@contoso.example"
 
     def test_cloud_user(self, tenant):
-        """A cloud user of that name is not taken over."""
+        """A cloud user of that name is not taken over where the tenant blocks it."""
+        tenant.other_features |= 524288
         user = tenant.create_user("bob", GOOD)
         write(tenant, "bob==", userPrincipalName=user.upn)
         assert user.source_anchor is None

@@ -105,11 +105,11 @@ class TestAddresses:
 
 def test_feature_bits(tenant: Tenant) -> None:
     """The feature stands among the tenant's bits, and switches nothing else."""
-    assert tenant.other_features == 40
+    assert tenant.other_features == 56
     tenant.set_feature(RESILIENCY, False)
-    assert (tenant.other_features, tenant.features) == (0, {"password-sync"})
+    assert (tenant.other_features, tenant.features) == (16, {"password-sync"})
     tenant.set_feature(RESILIENCY, True)
-    assert tenant.other_features == 40
+    assert tenant.other_features == 56
 
 
 STEPS = st.lists(
