@@ -1,7 +1,7 @@
 """A client of NTLM with a password ([MS-NLMP] 3.1.5), for logons within a run.
 
-Runs use no library's client here: importing pyspnego takes as long as several scenarios do, and its challenges come from
-the operating system. In the tests servers of both answer clients of both.
+Runs use no library's client here: importing pyspnego takes as long as several scenarios do, and its challenges come
+from the operating system. In the tests servers of both answer clients of both.
 """
 
 from __future__ import annotations
