@@ -85,7 +85,7 @@ def serve(
     """Serve a simulated world on real ports, for an agent, MSAL, curl, ldapsearch or a tool of your own.
 
     Every domain controller answers over LDAP, with StartTLS, and LDAPS. One HTTPS port has the tenant (sign-in,
-    provisioning, Graph), the directory's replication, and a control endpoint that shows what there is, does what
+    provisioning, Graph), AD FS, the directory's replication, and a control endpoint that shows what there is, does what
     scenarios do, moves the clock, and breaks things. It prints where everything is and commands to try. Whatever
     happens lasts until Ctrl-C. An agent of one's own: pwsync agent run.
 

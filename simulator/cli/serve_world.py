@@ -144,6 +144,7 @@ def _tell(served: ServedWorld, options: WorldOptions) -> None:
     proxy = f"http://{served.url.removeprefix('https://')}"
     ca = shlex.quote(str(options.ca))
     say(f"\ntenant        {', '.join(served.world.application.hosts)}")
+    say(f"AD FS         {', '.join(served.world.farms.by_host)}")
     say(f"  through     HTTPS proxy {proxy}, or the port itself under these names")
     realm = "https://login.microsoftonline.com/common/.well-known/openid-configuration"
     say(f"  try         curl --cacert {ca} --proxy {proxy} {realm}")

@@ -1,4 +1,4 @@
-"""A world on real ports: LDAP for every controller; tenant, replication and control behind one HTTPS port."""
+"""A world on real ports: LDAP for every controller; tenant, AD FS, replication and control behind one HTTPS port."""
 
 from __future__ import annotations
 
@@ -94,17 +94,17 @@ class ServedWorld:
             )
         ]
         controllers = [f"{port.controller.name}.{port.controller.domain.name}" for port in self.directories]
+        self._cloud = CloudWire(world)
         self.https = HttpsPort(
             self._answer,
-            names=(*LOCAL_NAMES, host, *world.application.hosts, *controllers),
+            names=(*LOCAL_NAMES, host, *self._cloud.hosts, *controllers),
             authority=self.authority,
             host=host,
             port=https_port,
         )
         self.control = Control(world, self.time, hosted=hosted)
         self._replication = ReplicationEndpoint(world)
-        self._cloud = CloudWire(world)
-        self._tenant_hosts = frozenset(world.application.hosts)
+        self._cloud_hosts = frozenset(self._cloud.hosts)
         self._local = frozenset((*LOCAL_NAMES, host.lower()))
         self._open = ExitStack()
 
@@ -144,8 +144,8 @@ class ServedWorld:
 
     def _answer(self, environ: Mapping[str, Any]) -> Answer:
         host = host_of(environ)
-        if host in self._tenant_hosts:
-            return self._tenant_answer(environ)
+        if host in self._cloud_hosts:
+            return self._cloud_answer(environ)
         call = _call(environ, host)
         if call is None:
             return json_answer(400, {"error": {"code": "BadRequest", "message": "unreadable request"}})
@@ -156,16 +156,16 @@ class ServedWorld:
                 return answer
         if host in self._local:
             return self.control.handle(call)
-        known = [f"https://{each}" for each in (*self._tenant_hosts, *self._local)]
+        known = [f"https://{each}" for each in (*self._cloud_hosts, *self._local)]
         message = f"This world has no https://{host}. It has: {'; '.join(sorted(known))}."
         return json_answer(404, {"error": {"code": "UnknownHost", "message": message}})
 
-    def _tenant_answer(self, environ: Mapping[str, Any]) -> Answer:
+    def _cloud_answer(self, environ: Mapping[str, Any]) -> Answer:
         with self.time:
             try:
                 return self._cloud.answer(environ)
             except requests.RequestException:
-                raise HangUp from None  # a fault, or the link is down
+                raise HangUp from None  # a fault, the link is down, or the federation servers are
             finally:
                 self._tidy()
 
