@@ -10,6 +10,7 @@ AgentError                      base; carries ``reason``, a word of the scenario
 ├── EnvelopeError               a replicated secret could not be decrypted
 ├── FileTimeError               a replicated time is none that Windows has
 ├── FipsError                   the server's FIPS policy forbids an algorithm
+├── SealError                   a secret can't be sealed for Domain Services, or opened again
 ├── CredentialFormatError       a text is not a credential blob
 ├── BinaryXmlError              bytes are not .NET binary XML
 └── TenantError                 a call to the tenant failed
@@ -90,6 +91,10 @@ class FipsError(AgentError):
             "System.InvalidOperationException: This implementation is not part of the Windows Platform FIPS "
             "validated cryptographic algorithms."
         )
+
+
+class SealError(AgentError):
+    """A certificate of Domain Services, or an envelope made for it, can't be used."""
 
 
 class CredentialFormatError(AgentError):

@@ -4,7 +4,7 @@ Ids and what they stand for follow the table of the product's troubleshooting do
 there is one; levels and words without a sample are unconfirmed. The source is ``Directory Synchronization``; events of
 the object engine are in :mod:`pwsync.engine_events`. Documented, but never written here, because nothing leads there:
 
-    658, 659            neither Domain Services nor a policy of the tenant is synchronized by this agent
+    659                 no policy of the tenant is synchronized by this agent
     664                 there is no order to synchronize one user alone
 """
 
@@ -262,6 +262,16 @@ class EventTexts:
     def only_flag_changed(self, time: datetime, count: int) -> Event:
         """668: for so many of a batch only "must change at next logon" has changed."""
         return self._plain(668, time, f"Number of objects in the batch with only PwdLastSet changed: {count}")
+
+    def domain_services_turned(self, time: datetime, *, legacy: bool, supplemental: bool) -> Event:
+        """658: what the tenant wants for Domain Services is another than before (that it is meant so: unconfirmed)."""
+        wanted = " and ".join(["NT hashes"] * legacy + ["Kerberos keys"] * supplemental)
+        told = f"are synchronized with passwords: {wanted}." if wanted else "are not synchronized any more."
+        return self._plain(658, time, f"Credentials for Domain Services {told}")
+
+    def domain_services_failed(self, time: datetime, reason: str) -> Event:
+        """658: what the tenant wants for Domain Services can't be learnt, or can't be had (words unconfirmed)."""
+        return self._error(658, time, f"Credentials for Domain Services could not be prepared. Error: {reason}")
 
     def cycle_state_not_stored(self, time: datetime, reason: str) -> Event:
         """665: what a cycle did could not be kept; it is done again (words unconfirmed)."""

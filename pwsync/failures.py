@@ -19,6 +19,7 @@ SOURCE_NOT_PRESENT: Final = "SourceConnectorNotPresent"
 RETRY_REQUESTED: Final = "RetryRequestedByTarget"
 ERROR: Final = "Error"
 UNKNOWN: Final = "Unknown"
+MISSING_ATTRIBUTE: Final = "MissingAttribute"
 NONE: Final = "none"
 """Outcomes of the last attempt for a user's password."""
 

@@ -3,7 +3,7 @@
 It is what the product shows behind the button "Log" of an object (troubleshooting documentation). An attempt is known
 by its time, the time of the password's change, and a word for its result; never by anything of the password. The words
 that this agent comes to are those of :mod:`pwsync.failures`. ``MigratedCheckDetailsForMoreInfo`` marks entries of
-builds before 1.0.9125.0, which no database of this agent can hold, and ``MissingAttribute`` belongs to Domain Services.
+builds before 1.0.9125.0, which no database of this agent can hold.
 """
 
 from __future__ import annotations

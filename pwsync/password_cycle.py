@@ -20,11 +20,13 @@ from datetime import datetime
 from pwsync import scope
 from pwsync.credential_batches import Batch, in_batches
 from pwsync.directory import naming_context
+from pwsync.domain_services import DomainServices
 from pwsync.errors import StoreError, TenantError
 from pwsync.event_log import Change, moment
 from pwsync.failures import (
     ERROR,
     FILTERED_BY_TARGET,
+    MISSING_ATTRIBUTE,
     NO_TARGET,
     NOT_EXPORTED,
     RETRIED,
@@ -60,6 +62,7 @@ class PasswordCycle:
         self._texts = process.texts
         self._link = process.link
         self._reader = PasswordReader(process)
+        self._services = DomainServices(process, self._reader)
         self._salts = process.ports.random("salt")
         self._paused: set[str] = set()
         self._collected = False
@@ -322,6 +325,7 @@ class PasswordCycle:
         """Batch by batch; a batch that fails does not stop the next one, a Retry-After does."""
         try:
             self._link.prepare()
+            self._services.ask()
         except TenantError as error:
             self._settle_failure(ordered, error, attempted=False)
             return
@@ -337,10 +341,15 @@ class PasswordCycle:
 
     def _send(self, batch: Batch) -> None:
         log, texts, clock = self._ports.event_log, self._texts, self._ports.clock
+        batch, secrets = self._services.complete(batch)
+        if not batch.users:
+            return
         changes = [change_of(state) for state in batch.users]
         items = [
-            CredentialItem(change.anchor, None, text, moment(change.changed), change.force_change)
-            for change, text in zip(changes, batch.credentials, strict=True)
+            CredentialItem(
+                change.anchor, None, text, moment(change.changed), change.force_change, also.legacy, also.supplemental
+            )
+            for change, text, also in zip(changes, batch.credentials, secrets, strict=True)
         ]
         log(texts.batch_start(clock(), len(items)))
         for event in texts.requests(clock(), changes):
@@ -366,7 +375,8 @@ class PasswordCycle:
             sent = state.pending.sent
             state.attempted = sent
             if result.result == 0:
-                state.applied, state.pending, state.nt, state.status = sent, None, None, SUCCESS
+                state.applied, state.pending, state.nt = sent, None, None
+                state.status = MISSING_ATTRIBUTE if state.anchor in self._services.lacking else SUCCESS
                 self._full.applied(state)
                 self._turned.discard(state.anchor)
             else:

@@ -23,6 +23,8 @@ from pwsync.stamp import Stamp
 from pwsync.state import DomainState, PasswordState
 
 ATTRIBUTES = ("unicodePwd", "pwdLastSet")
+SUPPLEMENTAL = "supplementalCredentials"
+"""Read of those users only whose Kerberos keys the tenant wants, when they are sent: their values are long."""
 PAGE = 500
 """Objects in one answer. If more users than this have to be read one by one, the whole domain is read instead."""
 
@@ -42,6 +44,13 @@ class Reading(NamedTuple):
     nt: bytes | None
     temporary: bool | None
     asked_for: bool = False
+
+
+class SingleReading(NamedTuple):
+    """One attribute of one user; ``done`` is false if it could not be read, and value None where there is none."""
+
+    done: bool
+    value: bytes | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +103,20 @@ class PasswordReader:
             read = {user.anchor for user in single}
             users = [user for user in users if user.anchor not in read] + single
         return DomainReading(domain, users, cookie, complete)
+
+    def read_supplemental(self, state: PasswordState) -> SingleReading:
+        """A user's supplementalCredentials as they are now. If they can't be read event 611 says why."""
+        connector = next(each for each in self._ports.settings.connectors if each.domain == state.domain)
+        try:
+            client = self._client(connector)
+            page = client.object(UUID(bytes_le=b64decode(state.anchor)), naming_context(state.domain), [SUPPLEMENTAL])
+            found = [client.plain(obj, SUPPLEMENTAL) for obj in page.objects if not obj.deleted]
+        except (ReplicationError, EnvelopeError, FileTimeError, FipsError) as error:
+            if isinstance(error, ReplicationError) and error.code == OBJECT_NOT_FOUND:
+                return SingleReading(True)  # deleted since; the next cycle reads that
+            self._failed(connector, error)
+            return SingleReading(False)
+        return SingleReading(True, found[0] if found else None)
 
     def _client(self, connector: Connector) -> ReplicationClient:
         name = connector.domain

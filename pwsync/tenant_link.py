@@ -10,7 +10,14 @@ from uuid import UUID
 from pwsync.errors import TenantError
 from pwsync.ports import AgentPorts
 from pwsync.state import State
-from pwsync.tenant.messages import CompanyConfiguration, CredentialItem, CredentialResult, ObjectResult, SyncObject
+from pwsync.tenant.messages import (
+    CompanyConfiguration,
+    CredentialItem,
+    CredentialResult,
+    ObjectResult,
+    SecretsConfiguration,
+    SyncObject,
+)
 
 T = TypeVar("T")
 _RETRY_AFTER = "retry-after"
@@ -34,6 +41,8 @@ class Service(Protocol):
     def company_configuration(self) -> CompanyConfiguration: ...
 
     def set_features(self, bits: int) -> None: ...
+
+    def secrets_configuration(self) -> SecretsConfiguration: ...
 
     def assume_ping(self) -> None: ...
 
@@ -142,6 +151,10 @@ class TenantLink:
     def set_features(self, bits: int) -> None:
         """Switch the tenant's features: those of the bits on, all others off."""
         self._call(lambda: self._service.set_features(bits))
+
+    def secrets_configuration(self) -> SecretsConfiguration:
+        """Which secrets the tenant wants for Domain Services beside each password."""
+        return self._call(self._service.secrets_configuration)
 
     def heed(self, seconds: float) -> None:
         """Make no call for so long: the tenant has asked for it by another way."""

@@ -191,6 +191,16 @@ class ReplicationClient:
             raise EnvelopeError(f"invalid parameter: an NT hash of {len(found)} bytes")
         return found
 
+    def plain(self, obj: ReplicatedObject, name: str) -> bytes | None:
+        """A secret without a RID layer, such as supplementalCredentials; None if there is none. Raises EnvelopeError.
+
+        name: the attribute's, as it was asked for.
+        """
+        attribute = obj.attributes.get(name)
+        if attribute is None or not attribute.values:
+            return None
+        return decrypt(attribute.values[0], self._session_keys, None, md5=self._md5)
+
     def _filetime(self) -> int:
         return (self._clock() - _EPOCH) // timedelta(microseconds=1) * 10
 

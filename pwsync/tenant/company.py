@@ -5,6 +5,8 @@ The same pattern as :mod:`pwsync.tenant.operations`, with one writer for all req
 
 from __future__ import annotations
 
+import binascii
+from base64 import b64decode, b64encode
 from xml.etree.ElementTree import Element
 
 from pwsync.errors import BinaryXmlError
@@ -13,6 +15,7 @@ from pwsync.tenant.messages import (
     SERVICE,
     XSI,
     CompanyConfiguration,
+    SecretsConfiguration,
     add,
     add_nillable,
     element,
@@ -133,6 +136,32 @@ def read_company_configuration(body: Element) -> CompanyConfiguration:
         is_password_syncing=read_boolean(text_of(answer, COEXISTENCE, "IsPasswordSyncing")),
         links_max=read_integer(text_of(answer, COEXISTENCE, "MaxLinksSupportedAcrossBatchInProvision2")),
         synchronization_interval=text_of(answer, COEXISTENCE, "SynchronizationInterval") or "",
+    )
+
+
+def write_secrets_configuration(secrets: SecretsConfiguration) -> Element:
+    """The answer to GetWindowsCredentialsSyncConfig. The misspelt name is the service's own."""
+    root = element(SERVICE, "GetWindowsCredentialsSyncConfigResponse")
+    answer = add(root, SERVICE, "GetWindowsCredentialsSyncConfigResult")
+    answer.attrib.update({"xmlns:b": COEXISTENCE, "xmlns:i": XSI})
+    add(answer, COEXISTENCE, "EnableWindowsLegacyCredentials", _text(secrets.legacy))
+    add(answer, COEXISTENCE, "EnableWindowsSupplementaCredentials", _text(secrets.supplemental))
+    certificate = None if secrets.certificate is None else b64encode(secrets.certificate).decode()
+    add_nillable(answer, COEXISTENCE, "SecretEncryptionCertificate", certificate)
+    return root
+
+
+def read_secrets_configuration(body: Element) -> SecretsConfiguration:
+    """Read the answer to GetWindowsCredentialsSyncConfig."""
+    answer = require(body, SERVICE, "GetWindowsCredentialsSyncConfigResult")
+    try:
+        certificate = b64decode(text_of(answer, COEXISTENCE, "SecretEncryptionCertificate") or "", validate=True)
+    except (binascii.Error, ValueError) as error:
+        raise BinaryXmlError("not the message expected: the certificate is not base64") from error
+    return SecretsConfiguration(
+        read_boolean(text_of(answer, COEXISTENCE, "EnableWindowsLegacyCredentials")),
+        read_boolean(text_of(answer, COEXISTENCE, "EnableWindowsSupplementaCredentials")),
+        certificate or None,
     )
 
 

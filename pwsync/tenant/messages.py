@@ -137,6 +137,18 @@ class ObjectResult:
     error_description: str | None = None
 
 
+class SecretsConfiguration(NamedTuple):
+    """Which secrets the tenant wants for Domain Services, and the certificate (DER) to seal them for; None: no such."""
+
+    legacy: bool = False
+    supplemental: bool = False
+    certificate: bytes | None = None
+
+    @property
+    def wanted(self) -> bool:
+        return self.legacy or self.supplemental
+
+
 @dataclass(frozen=True, slots=True)
 class CompanyConfiguration:
     """What the tenant says about itself; ``dirsync_features`` holds the bits of ``SetCompanyDirsyncFeatures``.

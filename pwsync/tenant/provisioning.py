@@ -29,6 +29,7 @@ from pwsync.tenant.messages import (
     CredentialResult,
     ObjectResult,
     Redirected,
+    SecretsConfiguration,
     SyncObject,
     parse_response,
     request_envelope,
@@ -149,6 +150,12 @@ class ProvisioningService:
         """Switch the tenant's synchronization features: a sum of bits of :data:`pwsync.tenant.company.FEATURES`."""
         operation = "SetCompanyDirsyncFeatures"
         self._call(operation, _writer(company.write_call(operation, dirsyncFeatures=bits)), _done)
+
+    def secrets_configuration(self) -> SecretsConfiguration:
+        """Which secrets the tenant wants for Domain Services."""
+        operation = "GetWindowsCredentialsSyncConfig"
+        body = company.write_call(operation)
+        return self._call(operation, _writer(body), _reader(company.read_secrets_configuration))
 
     def finalize_export(self, total: int, successful: int) -> None:
         """Tell the service that an export of ``total`` objects is over."""

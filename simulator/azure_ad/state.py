@@ -7,6 +7,7 @@
       policy.py      which passwords the cloud takes for its own, and when they expire
       sign_in.py     who may sign in; lockout.py
       sessions.py    what a sign-in leaves behind
+      domain_services.py                 what the managed domain is told
       applications.py, device_codes.py   who asks for tokens, and for whom
 
 Functions that take a user also take None, so that what a search did not find can be handed on: they refuse with
@@ -19,7 +20,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import datetime, timedelta
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 from pwsync.credential import nt_hash
@@ -45,9 +46,15 @@ from simulator.profile import Profile
 from simulator.random import Randomness
 from simulator.refusal import Refusal
 
+if TYPE_CHECKING:
+    from simulator.azure_ad.domain_services import DomainServices
+
 PASSWORD_SYNC = "password-sync"  # noqa: S105 - a feature's name
 RESILIENCY = "duplicate-attribute-resiliency"
 FEATURES = frozenset({PASSWORD_SYNC, FORCE_CHANGE, POLICY_FOR_SYNCED, RESILIENCY})
+
+GARBLED = "The Windows credentials are malformed."
+"""What is said of secrets for Domain Services that can't be read; unconfirmed."""
 
 ALERT_AFTER = timedelta(minutes=120)
 """The health service raises an alert after this long without a heartbeat (product documentation)."""
@@ -92,6 +99,7 @@ class Tenant:
         self.last_ping: datetime | None = None
         self.applications = Applications(clock, randomness)
         self.devices = DeviceCodes(clock, randomness)
+        self.domain_services: DomainServices | None = None
         self._domain_policies: dict[str, tuple[timedelta | None, timedelta]] = {}
         self._sessions = Sessions(clock, randomness, self.users)
         self._passwords = PasswordWriter(clock, randomness, profile, self.users, self._sessions.revoke)
@@ -203,6 +211,7 @@ class Tenant:
             check_password(password, self.policy, self.profile)
         user = self._new_user(upn, display_name or name)
         self._passwords.create(user, password, password_age)
+        self._typed(user, password)
         return user
 
     def reset_password(
@@ -218,6 +227,7 @@ class Tenant:
         self._require_managed(user)
         self._check(user, password)
         self._passwords.reset(user, password, must_change)
+        self._typed(user, password)
         if everywhere:
             self._sessions.revoke(user, everything=True)
         self._sign_ins.lockout.reset(user.id)
@@ -240,6 +250,7 @@ class Tenant:
             raise Refusal("password-reused", "the current password can't be used again")
         self._check(user, new)
         self._passwords.change(user, new)
+        self._typed(user, new)
 
     def set_user(
         self,
@@ -261,12 +272,14 @@ class Tenant:
         if display_name is not None:
             user.display_name = display_name
         self.users.touch(user)
+        self._tell_domain(user)
 
     def delete_user(self, user: CloudUser | None) -> None:
         """Put a user into the recycle bin. Raises Refusal: no-such-user."""
         user = self._require(user)
         self.users.delete(user, self.clock())
         self.objects.heal()
+        self._tell_domain(user)
 
     def set_policy(self, **changes: Any) -> None:
         """Change the policy: any field of :class:`CloudPolicy`. Raises Refusal("not-supported") for another name."""
@@ -294,6 +307,16 @@ class Tenant:
             self.features.add(name)
         else:
             self.features.discard(name)
+
+    def set_domain_services(self, on: bool) -> None:
+        """Switch Domain Services on, or off: the managed domain is deleted then, with every secret that it had."""
+        if on and self.domain_services is None:
+            from simulator.azure_ad.domain_services import DomainServices
+
+            self.domain_services = DomainServices(self.tenant_domain, self.clock, self.users)
+        elif not on and self.domain_services is not None:
+            self.domain_services.domain.delete()
+            self.domain_services = None
 
     def is_federated(self, upn: str) -> bool:
         """Whether sign-ins with this name go to the federation servers of its domain."""
@@ -339,14 +362,25 @@ class Tenant:
 
     def apply_object(self, obj: SyncObject) -> ObjectResult:
         """Apply one exported object; the result says what went wrong, if anything did."""
-        return self.objects.apply(obj)
+        if self.domain_services is None:
+            return self.objects.apply(obj)
+        before = self.users.by_anchor(obj.source_anchor)
+        result = self.objects.apply(obj)
+        self._tell_domain(before)
+        self._tell_domain(self.users.by_anchor(obj.source_anchor))
+        return result
 
     def apply_credential(self, item: CredentialItem) -> CredentialResult:
         """Apply one synchronized password: result 0 stored, 2 no such object, 1 not a credential.
 
+        While Domain Services is on, secrets for it that are no such secrets are not a credential either.
+
         Raises Refusal("not-supported", fault=90) while the feature is off: the whole call fails then.
         """
         self.require_password_sync()
+        services = self.domain_services
+        if services is not None and not services.is_readable(item):
+            return CredentialResult(item.source_anchor, item.cloud_anchor, MALFORMED, GARBLED)
         result = self._passwords.apply(item, self.features)
         if result == ACCEPTED:
             self.last_contact = self.clock()
@@ -410,6 +444,16 @@ class Tenant:
         if self.users.by_id(user.id) is not user:
             raise Refusal("no-such-user", f"{user.upn} is not in the tenant")
         return user
+
+    def _typed(self, user: CloudUser, password: str) -> None:
+        """A password was set in the cloud: the moment at which secrets for the managed domain can be made."""
+        if self.domain_services is not None:
+            self.domain_services.keep_typed(user, password)
+
+    def _tell_domain(self, user: CloudUser | None) -> None:
+        """Something of a user changed, or he went into the recycle bin."""
+        if self.domain_services is not None and user is not None:
+            self.domain_services.tell(user)
 
     def _require_managed(self, user: CloudUser) -> None:
         if self.is_federated(user.upn):

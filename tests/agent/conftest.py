@@ -305,7 +305,7 @@ class Tenant:
     results: dict[str, int] = field(default_factory=dict)
     failures: list[tuple[str, TenantError]] = field(default_factory=list)
     features: int = 1
-    secrets: SecretsConfiguration = SecretsConfiguration()
+    secrets: SecretsConfiguration = field(default_factory=SecretsConfiguration)
     on_call: Callable[[str], None] = lambda operation: None
     lose_answers: bool = False
 
