@@ -19,15 +19,12 @@ TIMELESS = [
     "cffi",
     "charset_normalizer",
     "cryptography",
-    "defusedxml",
     "faker",
     "idna",
-    "lxml",
     "pyasn1",
     "pycparser",
     "pydantic",
     "rich",
-    "signxml",
     "yaml",
 ]
 """Packages that need no frozen time: their modules are not searched, and a progress display goes on in real time."""
