@@ -17,7 +17,7 @@ from simulator.active_directory.messages import Message
 from simulator.active_directory.names import InvalidName, parse_dn, rdn_key
 from simulator.active_directory.requests import Found, Search
 from simulator.active_directory.schema import TEXT, Attribute
-from simulator.active_directory.times import generalized
+from simulator.active_directory.times import TICKS_PER_SECOND, filetime, generalized
 from simulator.domain_services import ldap_bind
 from simulator.domain_services.ldap_bind import Directory
 from simulator.domain_services.principal import Principal
@@ -146,7 +146,7 @@ class ManagedConversation(LdapConversation):
         directory = self._directory
         server, base = directory.server, directory.base
         return {
-            "currentTime": (generalized(int(directory.clock().timestamp())),),
+            "currentTime": (generalized(filetime(directory.clock()) // TICKS_PER_SECOND),),
             "namingContexts": (base,),
             "defaultNamingContext": (base,),
             "rootDomainNamingContext": (base,),

@@ -13,12 +13,13 @@ import hmac
 import struct
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 
 from cryptography.hazmat.decrepit.ciphers.algorithms import ARC4
 from cryptography.hazmat.primitives.ciphers import Cipher
 
 from pwsync.replication import ntlm as calculation
+from simulator.active_directory.times import filetime
 from simulator.domain_services.principal import Principal
 from simulator.domain_services.refusal import LogonRefused
 
@@ -40,7 +41,6 @@ LONG_RESPONSE = 24
 _PROOF, _BLOB_HEAD, _MIC, _HEADER = 16, 28, 16, 64
 _GRANTED = REQUEST_TARGET | NTLM | ALWAYS_SIGN | EXTENDED_SECURITY | VERSION | KEY_128 | KEY_EXCHANGE | KEY_56
 _SERVER_VERSION = struct.pack("<BBHxxxB", 10, 0, 14393, 15)  # Windows Server 2016, revision of NTLMSSP
-_FILETIME_ZERO = datetime(1601, 1, 1, tzinfo=UTC)
 
 
 class BadToken(Exception):
@@ -66,11 +66,6 @@ class Accepted:
 
     principal: Principal
     session_key: bytes = field(repr=False)
-
-
-def filetime(at: datetime) -> int:
-    """100 ns since 1601."""
-    return (at - _FILETIME_ZERO) // timedelta(microseconds=1) * 10
 
 
 def head(kind: int) -> bytes:
