@@ -14,7 +14,6 @@ from xml.etree.ElementTree import Element
 from pwsync.errors import BinaryXmlError
 from pwsync.tenant import batch, binary_xml, company, operations
 from pwsync.tenant.messages import (
-    COEXISTENCE,
     CONTENT_TYPE,
     PREFIXES,
     SERVICE,
@@ -23,8 +22,6 @@ from pwsync.tenant.messages import (
     CredentialResult,
     Request,
     SecretsConfiguration,
-    add,
-    element,
     fault_envelope,
     response_envelope,
 )
@@ -94,6 +91,16 @@ class ProvisioningService:
     def __init__(self, tenant: Tenant, issuer: TokenIssuer) -> None:
         self._tenant = tenant
         self._issuer = issuer
+        self._operations: Mapping[str, Callable[[Request], Element]] = {
+            "ProvisionAzureADSyncObjects": self._objects,
+            "ProvisionAzureADSyncObjects2": self._objects,
+            "GetCompanyConfiguration": self._configuration,
+            "SetCompanyDirsyncFeatures": self._features,
+            "FinalizeExport": _finalize,
+            "Capabilities": _capabilities,
+            "GetWindowsCredentialsSyncConfig": self._secrets_configuration,
+        }
+        self._known = (CREDENTIALS, *self._operations)
 
     def handle(self, call: Call) -> Answer:
         """Answer a call to this host."""
@@ -156,47 +163,9 @@ class ProvisioningService:
         if request.operation.endswith("2"):
             body.tag = body.tag.replace("ObjectsResponse", "Objects2Response")
             body[0].tag = body[0].tag.replace("ObjectsResult", "Objects2Result")
-        return _result(asked.request, body)
+        return body
 
-    @_operation("ReadBackAzureADSyncObjects2", "synchronized objects as the tenant has them, all or since a cookie")
-    def _read_back(self, asked: Asked) -> bytes:
-        arguments = company.read_call(asked.request.body)
-        operations.read_boolean((arguments.get("includeLicenseInformation") or "false").lower())
-        full = operations.read_boolean((arguments.get("isFullSync") or "false").lower())
-        page = read_back(self._tenant, arguments.get("inputCookie") or None, full=full)
-        return _result(asked.request, write_page(asked.request.operation, page))
-
-    @_operation("FinalizeExport", "an export is over")
-    def _finalize(self, asked: Asked) -> bytes:
-        arguments = company.read_call(asked.request.body)
-        counts = [operations.read_integer(arguments.get(name)) for name in ("totalExported", "successfulExportCount")]
-        self._tenant.synchronization.finish_export(*counts)
-        return _result(asked.request, company.write_empty_result(asked.request.operation))
-
-    @_operation("Capabilities", "which builds of the agent are taken")
-    def _capabilities(self, asked: Asked) -> bytes:
-        """The result is an XML document as text; parts beyond those that public clients read are unconfirmed."""
-        oldest = ".".join(map(str, self._tenant.synchronization.minimum_build))
-        text = _CAPABILITIES.format(oldest=oldest, latest=self._tenant.profile.build.number)
-        return _result(asked.request, company.write_value_result(asked.request.operation, text))
-
-    @_operation("GetServiceAccount", "a synchronization account with a new password")
-    def _service_account(self, asked: Asked) -> bytes:
-        identifier = company.read_call(asked.request.body).get("identifier") or ""
-        name, password = self._tenant.service_account(identifier)
-        root = element(SERVICE, f"{asked.request.operation}Response")
-        found = add(root, SERVICE, f"{asked.request.operation}Result")
-        add(found, COEXISTENCE, "Password", password)
-        add(found, COEXISTENCE, "UserName", name)
-        return _result(asked.request, root)
-
-    @_operation("GetMonitoringTenantCertificate", "nil: nobody monitors this tenant")
-    def _monitoring(self, asked: Asked) -> bytes:
-        return _result(asked.request, company.write_empty_result(asked.request.operation))
-
-    @_operation("GetCompanyConfiguration", "what the tenant says about itself")
-    def _configuration(self, asked: Asked) -> bytes:
-        conditions = self._tenant.synchronization
+    def _configuration(self, request: Request) -> Element:
         bits = self._tenant.other_features
         for name in self._tenant.features:
             bits |= _BITS[name]
@@ -211,23 +180,17 @@ class ProvisioningService:
                 is_password_syncing=PASSWORD_SYNC in self._tenant.features,
             )
         )
-        return _result(asked.request, body)
 
-    @_operation("GetWindowsCredentialsSyncConfig", "which secrets Domain Services wants, and their certificate")
-    def _secrets_configuration(self, asked: Asked) -> bytes:
+    def _secrets_configuration(self, request: Request) -> Element:
         """Secrets for Domain Services are wanted while it is on; else there is no certificate to seal them for."""
-        wanted = SecretsConfiguration()
-        if self._tenant.domain_services is not None:
-            from simulator.domain_services.secret_key import certificate
+        if self._tenant.domain_services is None:
+            return company.write_secrets_configuration(SecretsConfiguration())
+        from simulator.domain_services.secret_key import certificate
 
-            wanted = SecretsConfiguration(True, True, certificate())
-        return _result(asked.request, company.write_secrets_configuration(wanted))
+        return company.write_secrets_configuration(SecretsConfiguration(True, True, certificate()))
 
-    @_operation("SetCompanyDirsyncFeatures", "switch the tenant's features")
-    def _features(self, asked: Asked) -> bytes:
-        bits = operations.read_integer(company.read_call(asked.request.body).get("dirsyncFeatures"))
-        if not 0 <= bits <= _FEATURES_MAX:
-            raise BinaryXmlError(f"not the message expected: {bits} is no sum of features")
+    def _features(self, request: Request) -> Element:
+        bits = operations.read_integer(company.read_call(request.body).get("dirsyncFeatures"))
         for name, bit in _BITS.items():
             self._tenant.set_feature(name, bool(bits & bit))
         self._tenant.other_features = bits & ~sum(_BITS.values())
@@ -253,12 +216,6 @@ def _finalize(request: Request) -> Element:
 def _capabilities(request: Request) -> Element:
     """What the real answer holds is not published; clients only need it to be one."""
     return company.write_value_result(request.operation, 0)
-
-
-def _known(name: str) -> str:
-    """What the service has, and which of it comes nearest to a name."""
-    nearest = get_close_matches(name[:100], OPERATIONS, n=1, cutoff=0.5)
-    return f"{f'The nearest is {nearest[0]}. ' if nearest else ''}Known: {', '.join(OPERATIONS)}."
 
 
 def _bad(status: int, text: str, tracking_id: UUID | None = None) -> Answer:
