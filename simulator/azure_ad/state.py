@@ -104,9 +104,7 @@ class Tenant:
         self._sessions = Sessions(clock, randomness, self.users)
         self._passwords = PasswordWriter(clock, randomness, profile, self.users, self._sessions.revoke)
         self.synchronization = Synchronization(clock)
-        self.objects = ObjectWriter(
-            clock, randomness, self.users, tenant_domain, lambda: self.other_features
-        )
+        self.objects = ObjectWriter(clock, randomness, self.users, tenant_domain, lambda: self.other_features)
         self._verifier = PasswordVerifier()
         self._sign_ins = SignIns(clock, self.users, self._verifier)
         suffix = randomness.child("azure_ad/accounts").randbytes(6).hex()
@@ -152,14 +150,6 @@ class Tenant:
         """When the user's password expires; None: never."""
         return expiry(user.changed_at, user.password_policies, self.policy_for(user.upn))
 
-    def policy_for(self, upn: str) -> CloudPolicy:
-        """The policy for a sign-in name: the tenant's, with the periods of its domain if that has its own."""
-        if self._domain_policies:
-            found = self._domain_policies.get(upn.rpartition("@")[2].lower())
-            if found is not None:
-                return replace(self.policy, max_age=found[0], notice=found[1])
-        return self.policy
-
     def warns_of(self, user: CloudUser) -> datetime | None:
         """When the user's password expires, if that is so soon that users are told at sign-in; else None."""
         expires = self.expires(user)
@@ -175,6 +165,14 @@ class Tenant:
         """Whether this is one of :meth:`domains`."""
         lower = domain.lower()
         return lower == self.tenant_domain.lower() or lower in self.domains()
+
+    def policy_for(self, upn: str) -> CloudPolicy:
+        """The policy for a sign-in name: the tenant's, with the periods of its domain if that has its own."""
+        if self._domain_policies:
+            found = self._domain_policies.get(upn.rpartition("@")[2].lower())
+            if found is not None:
+                return replace(self.policy, max_age=found[0], notice=found[1])
+        return self.policy
 
     def has_password(self, user: CloudUser, password: str) -> bool:
         """Whether this is the password the tenant holds for the user."""
@@ -202,7 +200,7 @@ class Tenant:
         display_name: str | None = None,
     ) -> CloudUser:
         """Make a user in the cloud, ``name@tenant_domain``. Raises Refusal: password-...; not-supported: the name."""
-        if not name or len(name) > _NAME_LENGTH_MAX or not _NAME_CHARACTERS.issuperset(name):
+        if not self._is_name(name):
             raise Refusal("not-supported", f"{name!r} can't be the local part of a sign-in name")
         upn = f"{name}@{self.tenant_domain}"
         if self.users.by_upn(upn) is not None:
@@ -279,6 +277,28 @@ class Tenant:
         user = self._require(user)
         self.users.delete(user, self.clock())
         self.objects.heal()
+        self._tell_domain(user)
+
+    def restore_user(self, user: CloudUser) -> None:
+        """Bring a user back from the recycle bin. Raises Refusal("not-supported"): the name is another's now."""
+        if self.users.by_upn(user.upn) is not None:
+            raise Refusal("not-supported", f"there is a user {user.upn} already", conflict=True)
+        self.users.restore(user, user.upn)
+        self._tell_domain(user)
+
+    def check_name(self, user: CloudUser, upn: str) -> None:
+        """Raises Refusal("not-supported") for a sign-in name that this user can't have."""
+        local, _, domain = upn.rpartition("@")
+        if not self._is_name(local) or not self.has_domain(domain):
+            raise Refusal("not-supported", f"{upn!r} can't be a sign-in name: domains are {', '.join(self.domains())}")
+        if self.users.by_upn(upn) not in (None, user):
+            raise Refusal("not-supported", f"there is a user {upn} already", conflict=True)
+
+    def rename_user(self, user: CloudUser | None, upn: str) -> None:
+        """Give a user another sign-in name, in any of the domains. Raises Refusal: no-such-user, not-supported."""
+        user = self._require(user)
+        self.check_name(user, upn)
+        self.users.rename(user, upn)
         self._tell_domain(user)
 
     def set_policy(self, **changes: Any) -> None:
@@ -442,6 +462,10 @@ class Tenant:
         if user is None:
             raise Refusal("no-such-user", "there is no such user in the tenant")
         if self.users.by_id(user.id) is not user:
+    @staticmethod
+    def _is_name(text: str) -> bool:
+        return 0 < len(text) <= _NAME_LENGTH_MAX and _NAME_CHARACTERS.issuperset(text)
+
             raise Refusal("no-such-user", f"{user.upn} is not in the tenant")
         return user
 

@@ -40,10 +40,10 @@ class CloudUser:
 
     id: a UUID. source_anchor: set for a synchronized object. credential: the text of :mod:`pwsync.credential`, the only
     form in which a password is ever kept. source: synced, admin-reset, cloud or none. changed_at: when the password was
-    set (of a synchronized one: on premises). tokens_valid_from: refresh tokens from before are revoked;
-    ``revocation`` puts that in an order that also tells events of one instant apart, ``full_revocation`` the last that
-    spared no session. role: None, administrator or
-    directory-synchronization. details: :data:`DETAILS`, packed. change: place of the last change among all.
+    set (of a synchronized one: on premises). change_with_mfa: shown beside must_change, no more. tokens_valid_from:
+    refresh tokens from before are revoked; ``revocation`` puts that in an order that also tells events of one instant
+    apart, ``full_revocation`` the last that spared no session. role: None, administrator or directory-synchronization.
+    details: :data:`DETAILS`, packed. change: place of the last change among all.
     """
 
     id: str
@@ -56,6 +56,7 @@ class CloudUser:
     source: str = "none"
     changed_at: datetime | None = None
     must_change: bool = False
+    change_with_mfa: bool = False
     password_policies: str | None = None
     tokens_valid_from: datetime | None = None
     revocation: int = 0
@@ -180,6 +181,12 @@ class UserIndex:
         user.deleted_at = None
         user.upn = upn
         self._enter(user)
+
+    def forget(self, user: CloudUser) -> None:
+        """Empty the recycle bin of a deleted user: nothing brings it back."""
+        if user.source_anchor is not None:
+            self._deleted_by_anchor.pop(user.source_anchor, None)
+        del self._by_id[user.id]
 
     def _enter(self, user: CloudUser) -> None:
         self.touch(user)
