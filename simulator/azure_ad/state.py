@@ -348,6 +348,12 @@ class Tenant:
         """Sign in with name and password; ``observe``: only look, nothing is counted or logged."""
         return self._sign_ins.sign_in(upn, password, self.policy_for(upn), observe=observe or self._observed)
 
+    def federated_sign_in(self, user: CloudUser, assertion: str, until: datetime) -> None:
+        """Note that a user has signed in with a federated domain's assertion, which is good until then and no more."""
+        if not self._observed:
+            self.federated_domains.use(assertion, until)
+            self._sign_ins.log.append(SignInRecord(self.clock(), user.upn, "ok", 0))
+
     def open_session(self, user: CloudUser, client_id: str = "", *, lasting: bool = False, scope: str = "") -> Session:
         """The session that a successful sign-in opens; ``lasting``: a new password does not end it."""
         return self._sessions.open(user, client_id, keep=not self._observed, lasting=lasting, scope=scope)
@@ -404,6 +410,8 @@ class Tenant:
         result = self._passwords.apply(item, self.features)
         if result == ACCEPTED:
             self.last_contact = self.clock()
+            if services is not None:
+                services.keep_sealed(item)
         error = "The credential data is malformed." if result == MALFORMED else None
         return CredentialResult(item.source_anchor, item.cloud_anchor, result, error)
 
@@ -454,6 +462,10 @@ class Tenant:
         user.credential = self._passwords.digest(password)
         return password
 
+    @staticmethod
+    def _is_name(text: str) -> bool:
+        return 0 < len(text) <= _NAME_LENGTH_MAX and _NAME_CHARACTERS.issuperset(text)
+
     def _check(self, user: CloudUser, password: str) -> None:
         any_strength = user.password_policies is not None and ANY_STRENGTH in user.password_policies
         check_password(password, self.policy, self.profile, any_strength=any_strength)
@@ -462,10 +474,6 @@ class Tenant:
         if user is None:
             raise Refusal("no-such-user", "there is no such user in the tenant")
         if self.users.by_id(user.id) is not user:
-    @staticmethod
-    def _is_name(text: str) -> bool:
-        return 0 < len(text) <= _NAME_LENGTH_MAX and _NAME_CHARACTERS.issuperset(text)
-
             raise Refusal("no-such-user", f"{user.upn} is not in the tenant")
         return user
 
