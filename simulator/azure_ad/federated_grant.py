@@ -59,7 +59,8 @@ def check(tenant: Tenant, kind: str, document: bytes) -> Assertion:
     """What an assertion says, if it is one that this tenant takes. Raises TokenRefused."""
     from simulator.federation.signing import InvalidSignature, signed_part
 
-    issuer = _issuer(_parse(document, kind), kind)
+    root = _parse(document, kind)
+    issuer = _issuer(root, kind)
     known = tenant.federated_domains.of_issuer(issuer)
     if known is None:
         raise TokenRefused(NO_SUCH_ISSUER, f"The requested federation realm object '{issuer[:200]}' does not exist.")
@@ -70,13 +71,13 @@ def check(tenant: Tenant, kind: str, document: bytes) -> Assertion:
     except InvalidSignature as error:
         text = "Unable to verify token signature. The signing key identifier does not match any valid registered keys."
         raise TokenRefused(INVALID, text) from error
-    if signed.tag != f"{{{kind}}}Assertion" or _issuer(signed, kind) != issuer:
+    identifier = str(signed.get(id_attribute))
+    if signed.tag != root.tag or identifier != root.get(id_attribute) or _issuer(signed, kind) != issuer:
         raise _invalid("another part of the document is signed")
     expires = _check_conditions(signed, kind, tenant.clock())
     upn, anchor = _claim(signed, kind, UPN_CLAIM), _claim(signed, kind, IMMUTABLE_ID_CLAIM)
     if upn.rpartition("@")[2].lower() != domain:
         raise _invalid("its issuer does not speak for the user's domain")
-    identifier = signed.get(id_attribute) or ""
     if tenant.federated_domains.was_used(identifier):
         raise _invalid("it was used before")
     return Assertion(identifier, anchor, upn, expires)
