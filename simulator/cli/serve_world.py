@@ -148,6 +148,10 @@ def _tell(served: ServedWorld, options: WorldOptions) -> None:
     say(f"  through     HTTPS proxy {proxy}, or the port itself under these names")
     realm = "https://login.microsoftonline.com/common/.well-known/openid-configuration"
     say(f"  try         curl --cacert {ca} --proxy {proxy} {realm}")
+    name, password = served.world.tenant.admin_account()
+    say(f"  id          {served.world.tenant.tenant_id}")
+    say(f"  signs in    {name}, password {password}: an administrator")
+    say(f"  application {served.client[0]}, secret {served.client[1]}")
     say(f"control       {served.url}")
     say(f"  try         curl --cacert {ca} {served.url}/users")
     if options.hosted:

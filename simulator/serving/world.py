@@ -14,7 +14,9 @@ import requests
 
 from simulator.active_directory.population import Invented, populate
 from simulator.active_directory.port import DirectoryPort, reset
+from simulator.azure_ad import provisioning
 from simulator.azure_ad.doubles import TenantDouble
+from simulator.azure_ad.permissions import APPLICATION
 from simulator.azure_ad.wire import Answer, Call, json_answer, read_form
 from simulator.certificates import Authority
 from simulator.serving.control import Control
@@ -55,7 +57,7 @@ class ServedWorld:
 
     pace: see :class:`~simulator.serving.time.WorldTime`. ldap_port, ldaps_port, https_port: 0 for any that are free; of
     several controllers each further one gets the next numbers. hosted: the world's own agent runs within. invented: who
-    was invented, for whoever wants to show one. Raises PortUnavailable.
+    was invented, for whoever wants to show one. client: id and secret of an application that may do everything. Raises PortUnavailable.
     """
 
     def __init__(
@@ -71,10 +73,12 @@ class ServedWorld:
         hosted: bool = False,
         authority: Authority | None = None,
         invented: tuple[Invented, ...] = (),
+        client: tuple[str, str] = ("", ""),
     ) -> None:
         self.world = world
         self.hosted = hosted
         self.invented = invented
+        self.client = client
         self.authority = authority or Authority()
         self.time = WorldTime(world.clock, world.run_until, 0.0)
         self._pace = pace
@@ -244,4 +248,6 @@ def serve_case(
             is_person = account.user_class in ("user", "inetOrgPerson") and not account.critical
             if is_person and account.name != service and account.name not in world.people:
                 world.add_person(account.name, each.name, account.guid).upn = account.upn
-    return ServedWorld(world, hosted=hosted, invented=tuple(invented), **options)
+    application = world.tenant.applications.register("pwsync serve", roles=APPLICATION)
+    client = (application.id, world.tenant.applications.add_secret(application))
+    return ServedWorld(world, hosted=hosted, invented=tuple(invented), client=client, **options)
