@@ -57,7 +57,8 @@ class ServedWorld:
 
     pace: see :class:`~simulator.serving.time.WorldTime`. ldap_port, ldaps_port, https_port: 0 for any that are free; of
     several controllers each further one gets the next numbers. hosted: the world's own agent runs within. invented: who
-    was invented, for whoever wants to show one. client: id and secret of an application that may do everything. Raises PortUnavailable.
+    was invented, for whoever wants to show one. client: id and secret of an application that may do everything.
+    Raises PortUnavailable.
     """
 
     def __init__(
