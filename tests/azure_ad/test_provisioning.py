@@ -296,6 +296,8 @@ class TestNotUnderstood:
         """An unknown operation is a fault that names those known."""
         with pytest.raises(ServiceFault, match=r"'GetNothing'.*ProvisionCredentials"):
             read(call(element(SERVICE, "GetNothing")))
+        with pytest.raises(ServiceFault, match=r"The nearest is GetCompanyConfiguration\."):
+            read(call(element(SERVICE, "GetCompanyConfig")))
 
     def test_body_of_another(self, call, tenant):
         """A body that is not the action's is refused."""
@@ -304,10 +306,16 @@ class TestNotUnderstood:
         assert tenant.last_ping is None
 
     def test_method_path_and_type(self, ask):
-        """Another method, path or content type is answered with what is known."""
-        assert ask("GET", URL).status == 404
-        assert b"ProvisionCredentials" in ask("POST", URL + "/other").body
-        assert ask("POST", URL, data=b"x", headers={"Content-Type": "text/xml"}).status == 415
+        """Another method, path or content type is a fault that says what is known."""
+        for method, url, headers, status, words in (
+            ("GET", URL, {}, 405, "only takes POST, not 'GET'.*ProvisionCredentials"),
+            ("POST", URL + "/other", {}, 404, "nothing at '/provisioningservice.svc/other'.*ProvisionCredentials"),
+            ("POST", URL, {"Content-Type": "text/xml"}, 415, "'text/xml' was not the expected type"),
+        ):
+            answer = ask(method, url, data=b"x", headers=headers)
+            assert answer.status == status
+            with pytest.raises(ServiceFault, match=words):
+                read(answer)
 
     @pytest.mark.parametrize("data", [b"", b"\x00", b"<xml/>", b"\xff" * 100_000, b"\x40" * 500, b"\x40\x01a" * 5000])
     def test_garbled(self, post, tenant, data):
@@ -356,7 +364,7 @@ class TestInjectedFaults:
         assert caught.value.url == REGIONAL_URL
 
     def test_unknown(self):
-        """There are exactly these."""
-        assert set(FAULTS) == {"81", "90", "denied", "redirect"}
+        """There are those of the scenario format, and those of the tenant's own conditions."""
+        assert set(FAULTS) == {"81", "90", "denied", "redirect", "not-activated", "old-build", "deletions"}
         with pytest.raises(KeyError):
             fault_response("91")
