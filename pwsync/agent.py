@@ -14,7 +14,7 @@ from typing import Any
 from pwsync import tenant_link
 from pwsync.diagnose import Examination
 from pwsync.diagnosis import Diagnosis
-from pwsync.errors import NotConfigurable, NotSupported, Refused, RequiresObjectSync, StoreError
+from pwsync.errors import NotConfigurable, NotSupported, RequiresObjectSync, StoreError
 from pwsync.event_log import EventTexts
 from pwsync.last_words import LastWords
 from pwsync.object_cycle import ObjectCycle
@@ -98,7 +98,7 @@ class SyncAgent:
         """The next cycle reads the whole domain and sends every password in scope again."""
         (state,) = self._domains(domain)
         if not state.password_sync:
-            raise Refused(f"Password synchronization is switched off for {domain}.")
+            raise NotSupported(f"Password synchronization is switched off for {domain}.")
         with self._keeping([state]):
             state.full = "ordered"
             self._state.touch_domain(state)
@@ -281,7 +281,7 @@ class SyncAgent:
     def _domains(self, name: str | None) -> list[DomainState]:
         names = [connector.domain for connector in self._ports.settings.connectors]
         if name is not None and name not in names:
-            raise Refused(f"There is no connector for {name}; known are {', '.join(names)}.")
+            raise NotSupported(f"There is no connector for {name}; known are {', '.join(names)}.")
         return [self._state.domain(each) for each in ([name] if name is not None else names)]
 
     @contextmanager

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from pwsync.agent import SyncAgent
-from pwsync.errors import Refused, TransportError
+from pwsync.errors import NotSupported, TransportError
 from pwsync.password_cycle import PasswordCycle
 from pwsync.store import Store
 from pwsync.tenant_link import TenantLink
@@ -46,7 +46,7 @@ def order_kept_in_memory(true: Any, self: Any, domain: str) -> None:
     """Notes the order of a full synchronization in memory only. Hurts an administrator whose service dies then."""
     (state,) = self._domains(domain)
     if not state.password_sync:
-        raise Refused(f"Password synchronization is switched off for {domain}.")
+        raise NotSupported(f"Password synchronization is switched off for {domain}.")
     state.full = "ordered"
 
 
