@@ -227,13 +227,11 @@ class Conversation(LdapConversation):
 
     def _check_bind(self, request: Any) -> None:
         session = self._session
-        if int(request["version"]) not in (2, 3):
+        try:
+            check_version(request)
+        except LdapError:
             session.unbind()
-            raise LdapError(
-                errors.PROTOCOL_ERROR,
-                "00000057: LdapErr: DSID-0C090553, comment: The server doesn't speak this version of LDAP, "
-                "data 0, v1db1\x00",
-            )
+            raise
         choice = request["authentication"]
         anonymous = choice.getName() != "simple" or not bytes(choice["simple"])
         if self._require_signing and not session.protected and not anonymous:
@@ -243,6 +241,16 @@ class Conversation(LdapConversation):
                 "00002028: LdapErr: DSID-0C090202, comment: The server requires binds to turn on integrity checking "
                 "if SSL\\TLS are not already active on the connection, data 0, v1db1\x00",
             )
+
+
+def check_version(request: Any) -> None:
+    """Raises LdapError 2 for a bind of another version of the protocol."""
+    if int(request["version"]) not in (2, 3):
+        raise LdapError(
+            errors.PROTOCOL_ERROR,
+            "00000057: LdapErr: DSID-0C090553, comment: The server doesn't speak this version of LDAP, "
+            "data 0, v1db1\x00",
+        )
 
 
 def _refusal(tag: int, problem: LdapError, name: str = "") -> bytes:

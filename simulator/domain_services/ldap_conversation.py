@@ -10,7 +10,7 @@ from threading import RLock
 from typing import Any, Final
 
 from simulator.active_directory import encoding, errors, messages, values
-from simulator.active_directory.conversation import START_TLS, TAGS, Faults, LdapConversation
+from simulator.active_directory.conversation import START_TLS, TAGS, Faults, LdapConversation, check_version
 from simulator.active_directory.errors import LdapError
 from simulator.active_directory.filter import And, Filter, Match, Not
 from simulator.active_directory.messages import Message
@@ -71,6 +71,7 @@ class ManagedConversation(LdapConversation):
 
     def _bind(self, request: Any) -> bytes:
         self._user = self.last_refusal = None
+        check_version(request)
         choice = request["authentication"]
         kind = choice.getName()
         try:
