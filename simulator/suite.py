@@ -213,7 +213,7 @@ def not_built(
     ``timeline``: a case without one is an error too; it has random runs alone, which are a command of their own.
     """
     from simulator.report.text import source_line
-    from simulator.scenario.built import NOT_BUILT, directory_problem, missing_in_given
+    from simulator.scenario.built import NOT_BUILT, directory_problem
     from simulator.scenario.errors import FileError
 
     if names is None:
@@ -228,10 +228,6 @@ def not_built(
         if (problem := directory_problem(case)) is not None:
             place = Position(problem.file, problem.line, 1)
             errors[place] = FileError(problem.reason, place, source_line(place))
-        for what in missing_in_given(case.scenario):
-            place = Position(case.path, 1, 1)
-            message = f"{what} is part of the format, but this version can't run it"
-            errors[place] = FileError(message, place, source_line(place))
         if case.scenario.explore is not None and not case.scenario.timeline and timeline:
             place = Position(case.path, 1, 1)
             message = "nothing happens in this scenario but random runs"

@@ -16,7 +16,14 @@ from simulator.active_directory.state import Domain
 from simulator.azure_ad.users import CloudUser
 from simulator.refusal import Refusal
 from simulator.scenario.sessions import Sessions
-from simulator.scenario.setup import add_cloud_user, create_keys, policy_keys, scope_of, set_expiry
+from simulator.scenario.setup import (
+    add_cloud_user,
+    create_keys,
+    policy_keys,
+    scope_of,
+    set_expiry,
+    watch_domain_services,
+)
 from simulator.server import config_text
 from simulator.world import World
 
@@ -412,6 +419,13 @@ def refresh_session(world: World, what: Any, sessions: Sessions) -> str:
     if result != "ok":
         raise Refusal("expired", f"the refresh token is {result}")
     return str(result)
+
+
+@action("cloud.set-domain-services")
+def set_domain_services(world: World, what: Any, sessions: Sessions) -> str:
+    world.tenant.set_domain_services(what.state == "on")
+    watch_domain_services(world)
+    return str(what.state)
 
 
 @action("cloud.convert-domain")

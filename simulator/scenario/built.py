@@ -1,22 +1,15 @@
-"""What the format has and this version can not run yet: said before a run, never passed over in silence."""
+"""What the format has and this version can not run, if anything: said before a run, never passed over in silence."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from simulator.active_directory.ldif import LdifError
     from simulator.scenario.file import Case
-    from simulator.scenario.model import Scenario
 
-NOT_BUILT = frozenset(
-    {
-        "cloud.set-domain-services",
-        "domain-services.logon",
-    }
-)
+NOT_BUILT: frozenset[str] = frozenset()
 """Actions and expectations that can be read and checked, but not run."""
 
 
@@ -38,10 +31,3 @@ def directory_problem(case: Case) -> LdifError | None:
     except LdifError as error:
         return error
     return None
-
-
-def missing_in_given(scenario: Scenario) -> Iterator[str]:
-    """What a scenario's world asks for that this version does not have, each as a few words."""
-    given = scenario.given
-    if given.cloud.domain_services == "on":
-        yield "given: cloud: domain-services"

@@ -57,7 +57,7 @@ LogonResult = Literal[
     "ok", "wrong-password", "expired", "must-change", "disabled", "locked", "account-expired", "no-such-user",
     "unavailable",
 ]  # fmt: skip
-ServiceLogonResult = Literal["ok", "wrong-password", "no-password", "unknown-user"]
+ServiceLogonResult = Literal["ok", "wrong-password", "no-password", "unknown-user", "disabled"]
 Status = Literal[
     "Success", "FilteredByTarget", "NoTargetConnection", "TargetNotExportedToDirectory", "SourceConnectorNotPresent",
     "RetryRequestedByTarget", "Error", "Unknown", "MissingAttribute", "none",

@@ -192,6 +192,24 @@ def logon(world: World, what: Any, sessions: Sessions) -> Verdict:
     return same(what.result, result)
 
 
+@expectation("domain-services.logon")
+def domain_services_logon(world: World, what: Any, sessions: Sessions) -> Verdict:
+    services = world.tenant.domain_services
+    if services is None:
+        return same(what.result, "unknown-user")
+    from simulator.domain_services.logon import logon as log_on
+
+    domain, user = services.domain, world.cloud_user(what.user)
+    account = (None if user is None else domain.account(user.id)) or domain.principal(what.user)
+    name = what.user if account is None else account.upn if what.method == "ldap" else account.name
+    with world.randomness.kept():
+        got = log_on(
+            what.method, domain.principal, name, what.password, world.clock, world.randomness,
+            domain=domain.name, netbios=domain.netbios,
+        )  # fmt: skip
+    return same(what.result, got)
+
+
 @expectation("event-log")
 def event_log(world: World, what: Any, sessions: Sessions) -> Verdict:
     first = since(world, what)

@@ -24,6 +24,7 @@ from simulator.world import Person, World
 if TYPE_CHECKING:
     from simulator.active_directory.replica import Entry
     from simulator.active_directory.state import Controller
+    from simulator.domain_services.state import Picture
     from simulator.scenario.file import Case
     from simulator.scenario.given_models import CloudPolicyKeys, DomainPolicyKeys, Given, UserSpec
 
@@ -134,6 +135,7 @@ class Setup:
             world.host.install(express=True, password_sync=True, object_sync=True)
         self._replicate()
         self._watch_replication()
+        watch_domain_services(world)
         world.begin()
 
     def _settle(self, staging: bool) -> None:
@@ -144,6 +146,8 @@ class Setup:
             self._become(staging)
         self.world.idle.settled()
         self.world.tenant.contact(ping=True)
+        if self.world.tenant.domain_services is not None:
+            self.world.tenant.domain_services.domain.settle()
 
     def _become(self, staging: bool) -> None:
         """Users and servers become what they are only after a first synchronization; the same process sees it."""
@@ -212,6 +216,8 @@ class Setup:
         for domain, kind in cloud.domains.items():
             if kind == "federated":
                 world.tenant.federated_domains.set(domain, world.farms.trust(domain))
+        # Users of the cloud have not changed their passwords since: the managed domain has none of them.
+        world.tenant.set_domain_services(cloud.domain_services == "on")
 
 
 def trace_replication(world: World, source: Controller, target: Controller, entries: Sequence[Entry]) -> None:
@@ -221,6 +227,21 @@ def trace_replication(world: World, source: Controller, target: Controller, entr
     if people:
         name = target.domain.name
         world.trace.say("world", f"{target.name}.{name} takes over from {source.name}: {' '.join(people)}")
+
+
+def watch_domain_services(world: World) -> None:
+    """From now on the trace tells when the managed domain, if there is one, takes people over from the tenant."""
+    services = world.tenant.domain_services
+    if services is None:
+        return
+
+    def told(pictures: Sequence[Picture]) -> None:
+        handles = dict.fromkeys(world.handle_of_cloud_id(picture.id) for picture in pictures)
+        people = [handle for handle in handles if handle is not None]
+        if people:
+            world.trace.say("world", f"Domain Services takes over from the tenant: {' '.join(people)}")
+
+    services.domain.watch(world.later, told)
 
 
 def create_keys(user: Any) -> dict[str, Any]:
