@@ -31,6 +31,8 @@ class Build:
     decryption_key_event: that MD5 is not to be had is event 667, not one 611 among others.
     heals_feature: where the tenant's feature is off and passwords are synchronized here, the agent switches it on again
         (documented by events 660 and 661 alone; since which build is unconfirmed).
+    keeps_endpoint: the regional endpoint that the service has named is kept until a restart, reachable or not (before
+        1.1.614.0); otherwise a connection that breaks leads back to the well-known one.
     folder: where the service is installed; its configuration file lies there.
     """
 
@@ -47,6 +49,7 @@ class Build:
     long_events_split: bool
     alive_in_log: bool
     heals_feature: bool
+    keeps_endpoint: bool
 
 
 BUILD_2017 = Build(
@@ -63,6 +66,7 @@ BUILD_2017 = Build(
     long_events_split=False,
     alive_in_log=False,
     heals_feature=False,
+    keeps_endpoint=True,
 )
 BUILD_CURRENT = Build(
     "current",
@@ -78,6 +82,7 @@ BUILD_CURRENT = Build(
     long_events_split=True,
     alive_in_log=True,
     heals_feature=True,
+    keeps_endpoint=False,
 )
 
 

@@ -71,7 +71,10 @@ def connect(ports: AgentPorts) -> tuple[Tokens, Service]:
     def identifier() -> UUID:
         return UUID(bytes=draw.randbytes(16), version=4)
 
-    return tokens, ProvisioningService(ports.tenant, tokens.token, settings.build.number, identifier, ports.clock)
+    build, clock = settings.build, ports.clock
+    return tokens, ProvisioningService(
+        ports.tenant, tokens.token, build.number, identifier, clock, keeps_endpoint=build.keeps_endpoint
+    )
 
 
 class AssumedCalls:

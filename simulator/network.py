@@ -30,7 +30,8 @@ class Attempt:
 
     ``outcome``: ``ok``, ``failed``, ``crashed``, ``redirected``; ``arrived``: the other end carried it out, whatever
     came back; ``answered``: the agent saw the answer; ``retry_after``: the pause (seconds) that the answer asked for;
-    ``users``: whose credentials it carries (handles).
+    ``users``: whose credentials it carries (handles); ``endpoint``: ``regional`` or ``well-known`` for a call to the
+    provisioning service.
     """
 
     sequence: int
@@ -47,6 +48,7 @@ class Attempt:
     retry_after: float | None = None
     content: Any = None
     item_results: Mapping[str, int] = field(default_factory=dict)
+    endpoint: str | None = None
 
 
 @dataclass(slots=True)
@@ -70,6 +72,8 @@ class ArmedFault:
         if rule.domain is not None and rule.domain != attempt.domain:
             return False
         if rule.controller is not None and rule.controller != attempt.controller:
+            return False
+        if rule.endpoint is not None and rule.endpoint != attempt.endpoint:
             return False
         return rule.user is None or rule.user in attempt.users
 
@@ -204,9 +208,11 @@ class Network:
         controller: str | None = None,
         users: Sequence[str] = (),
         content: Any = None,
+        endpoint: str | None = None,
     ) -> T:
         """Carry one attempt over a wire; returns the answer or raises what the client would see."""
         attempt = Attempt(len(self.attempts) + 1, on, self._clock(), domain, controller, users, content=content)
+        attempt.endpoint = endpoint
         if not self.counting:
             return wire.perform({})
         if self.observed:

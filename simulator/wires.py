@@ -19,7 +19,7 @@ from pwsync.replication.client import file_time
 from pwsync.tenant.batch import decode_request
 from pwsync.tenant.messages import CredentialItem, Request
 from simulator.azure_ad.http import host_of
-from simulator.azure_ad.provisioning import DECODED, ITEM_RESULTS, fault_response
+from simulator.azure_ad.provisioning import DECODED, ITEM_RESULTS, REGIONAL_HOST, fault_response
 from simulator.azure_ad.wire import Answer
 from simulator.farms import FarmDown
 from simulator.network import REDIRECTED, Wire
@@ -224,7 +224,10 @@ class CloudWire:
             garble=garble_body,
             failed=lambda answer: failed_http(answer, clock()),
         )
-        return self._world.network.carry(on, wire, users=users, content=items)
+        endpoint = None
+        if on != "cloud.token":
+            endpoint = "regional" if environ["HTTP_HOST"] == REGIONAL_HOST else "well-known"
+        return self._world.network.carry(on, wire, users=users, content=items, endpoint=endpoint)
 
 
 def injected(rule: Any, now: datetime) -> Answer:

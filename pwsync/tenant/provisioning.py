@@ -73,6 +73,7 @@ class ProvisioningService:
 
     port: session and addresses. token: gives an access token, at the moment of each call; what it raises passes out.
     build: the agent's build number. identifiers: gives a fresh GUID for each call. clock: the time now, aware UTC.
+    keeps_endpoint: a regional endpoint that can't be reached is called again all the same, as old builds did.
     Every call raises Throttled (HTTP 4xx and 5xx, with ``retry_after`` where the answer has one), ServiceFault (the
     service refused the whole call) or TransportError (nobody knows whether it was applied).
     """
@@ -84,12 +85,15 @@ class ProvisioningService:
         build: str,
         identifiers: Callable[[], UUID],
         clock: Callable[[], datetime],
+        *,
+        keeps_endpoint: bool = False,
     ) -> None:
         self._port = port
         self._token = token
         self._build = build
         self._identifiers = identifiers
         self._clock = clock
+        self._keeps_endpoint = keeps_endpoint
         self._endpoint: str | None = None
 
     @property
@@ -184,7 +188,8 @@ class ProvisioningService:
                 header.to, data=data, headers=self._http_headers(header), timeout=TIMEOUT, allow_redirects=False
             )
         except requests.RequestException as error:
-            self._endpoint = None
+            if not self._keeps_endpoint:
+                self._endpoint = None
             raise TransportError(f"The remote name or host could not be reached: {type(error).__name__}.") from error
         is_soap = response.headers.get("Content-Type", "").partition(";")[0].strip().lower() == CONTENT_TYPE
         if response.status_code != _OK and not (response.status_code in _FAULTS and is_soap):

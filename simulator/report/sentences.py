@@ -88,6 +88,7 @@ FAULT_CHOICES: tuple[tuple[str, str], ...] = (
     ("user", "for {} only"),
     ("domain", "in {} only"),
     ("controller", "at {} only"),
+    ("endpoint", "at the {} endpoint only"),
 )
 """What narrows a fault, in the order in which it is told."""
 

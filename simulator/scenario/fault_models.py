@@ -75,6 +75,7 @@ class Fault(Placed):
     user: Handle | None = None
     domain: DomainName | None = None
     controller: Controller | None = None
+    endpoint: Annotated[Literal["regional", "well-known"], CHOICE] | None = None
     answer: Annotated[int, whole(300, 599)] | None = None
     retry_after: Duration | None = None
     fault: (
@@ -110,6 +111,8 @@ class Fault(Placed):
             raise bad('"call" and "times" exclude each other', "leave one of them out", key="times")
         if self.user is not None and self.on != "cloud.set-passwords":
             raise bad(f'"user" does not go with {self.on}', "expected cloud.set-passwords", key="user")
+        if self.endpoint is not None and (not self.on.startswith("cloud.") or self.on == "cloud.token"):
+            raise bad(f'"endpoint" does not go with {self.on}', "expected cloud.set-passwords, ...", key="endpoint")
         for key in ("domain", "controller"):
             if getattr(self, key) is not None and not self.on.startswith("directory."):
                 raise bad(f'"{key}" does not go with {self.on}', "expected directory...", key=key)

@@ -476,3 +476,12 @@ def test_any_rules_and_calls(rules: list[Any], calls: list[tuple[str, list[str],
         assert each.rule.call is None or each.fired <= 1
         assert each.rule.times is None or each.fired <= each.rule.times
     assert network.unfired() == [each for each in network.faults if each.fired == 0]
+
+
+def test_endpoint_narrows() -> None:
+    """A rule for one endpoint of the provisioning service leaves calls to the other alone."""
+    line = Line(fault("on: cloud.any, endpoint: regional, fail: connection-refused"))
+    assert line.carry("cloud.ping", endpoint="well-known") == "answer 1"
+    assert line.carry("cloud.token") == "answer 2"
+    with pytest.raises(Broken):
+        line.carry("cloud.set-passwords", endpoint="regional")
