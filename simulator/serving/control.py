@@ -9,9 +9,18 @@ JSON over HTTPS, for this machine alone:
     POST /actions                 an action of the scenario format, {"ad.unlock": {"user": "alice"}}, or a list of them;
                                   they are done in their order until one is refused
     GET, POST, DELETE /faults     rules of the scenario format's ``faults``
+    GET  /snapshots               those that were taken
+    POST /snapshots               {"take": "before"}, {"restore": "before"}, {"drop": "before"}; the whole world goes
+                                  back, an agent within too; with "force": true also if an agent that is a process of
+                                  its own has used the world since, whose store is the caller's to mind
     GET  /agent                   settings of an agent of one's own
+    GET  /state                   all that the page in the browser shows; search=TEXT&standing=WORD,WORD&from=N&count=N
+                                  of the people, level=WORD,WORD&event=ID of the events; with after=CHANGE&wait=SECONDS
+                                  once it is another state than that, or after so long
+    GET  /                        that page, for a browser; for others the list of calls
 
-A refusal of the world is 409 with its ``reason``; what can't be read is 400 with what was expected.
+A refusal of the world is 409 with its ``reason``; what can't be read is 400 with what was expected. Calls that a
+browser makes for another site are 403 (:mod:`simulator.serving.browser`).
 """
 
 from __future__ import annotations
@@ -19,6 +28,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime
+from time import monotonic
 from typing import TYPE_CHECKING, Any
 
 from pwsync.errors import Refused
@@ -34,12 +44,19 @@ from simulator.scenario.nodes import DEPTH_MAX, Node, Problem, Scalar, Sequence,
 from simulator.scenario.nodes import Mapping as MappingNode
 from simulator.scenario.sessions import Sessions
 from simulator.scenario.values import parse_duration
+from simulator.serving import browser
+from simulator.serving.overview import LEVELS, Overview, Question
+from simulator.serving.people import STANDINGS, describe
+from simulator.serving.snapshots import NAME_MAX, Snapshots
 from simulator.serving.time import PACE_MAX, WorldTime
 
 if TYPE_CHECKING:
     from simulator.world import World
 
 WAIT_SECONDS_MAX = 60.0
+STATE_WAIT_SECONDS_MAX = 30.0
+PULSE_SECONDS = 1.0
+"""How long at most a change stays unnoticed that does not come with the passing of time."""
 USERS_AT_ONCE = 1000
 LINES = 50
 BODY_MAX = 1 << 20
@@ -70,16 +87,23 @@ class Control:
     """Answers calls for the control endpoint. It takes the world's lock itself, but does not wait with it.
 
     hosted: the world has an agent within, which ``agent.*`` and ``server.*`` act on. agent_settings: what an agent of
-    one's own is told; whoever serves the world sets it.
+    one's own is told; whoever serves the world sets it. agent_calls: how often agents that are processes of their own
+    have called anything of this world; whoever serves it counts those that do not come here.
     """
 
     def __init__(self, world: World, time: WorldTime, *, hosted: bool) -> None:
         self.agent_settings: Settings = dict
         self.after_action: Callable[[], None] = lambda: None
+        self.after_restore: Callable[[], None] = lambda: None
+        self.agent_calls = 0
         self._world = world
         self._time = time
         self._hosted = hosted
         self._sessions = Sessions()
+        self._snapshots = Snapshots(world, (self._sessions,), lambda: self.agent_calls, self._restored)
+        self._overview = Overview(
+            world, time, hosted=hosted, snapshots=self._snapshots.told, agents=lambda: self.agent_calls
+        )
 
     def handle(self, call: Call) -> Answer:
         """Answer a call."""
@@ -87,6 +111,10 @@ class Control:
             return _refusal(403, "not-local", "the world is controlled from its own machine only")
         if len(call.body) > BODY_MAX or len(str(call.environ.get("CONTENT_LENGTH") or "")) > len(str(BODY_MAX)):
             return _refusal(413, "too-large", f"at most {BODY_MAX} bytes")
+        if browser.is_wanted(call):
+            return browser.answer(call)
+        if browser.is_from_elsewhere(call):
+            return _refusal(403, "other-site", "a page of another site may not call this world")
         found = ROUTES.find(call.method, call.path)
         if found is None:
             status = 405 if ROUTES.methods(call.path) else 404
@@ -109,6 +137,7 @@ class Control:
     @ROUTES.on("GET", "/time", "the time; until, wait")
     def _tell_time(self, call: Call) -> Answer:
         if "until" in call.query:
+            self.agent_calls += 1
             seconds = _number(call.query.get("wait", "0"), WAIT_SECONDS_MAX)
             self._time.wait(_moment(call.query["until"]), seconds)
         return self._now()
@@ -142,7 +171,7 @@ class Control:
         count = int(_number(call.query.get("count", str(USERS_AT_ONCE)), USERS_AT_ONCE))
         with self._time:
             names = list(self._world.people)
-            found = [self._describe(name) for name in names[first : first + count]]
+            found = [describe(self._world, name) for name in names[first : first + count]]
         return json_answer(200, {"total": len(names), "users": found})
 
     @ROUTES.on("GET", "/users/{name}", "one of them")
@@ -150,39 +179,7 @@ class Control:
         with self._time:
             if name not in self._world.people:
                 return _refusal(404, "no-such-user", f"nobody is called {name[:64]}")
-            return json_answer(200, self._describe(name))
-
-    def _describe(self, name: str) -> dict[str, Any]:
-        world = self._world
-        directory: dict[str, Any] | None = None
-        try:
-            account = world.account(name)
-            password = world.passwords.password_of_hash(name, account.nt_hash)
-            directory = {
-                "dn": account.dn,
-                "enabled": account.enabled,
-                "must-change": account.must_change,
-                "password": world.passwords.label(name, password) if password is not None else f"{name}#?",
-                "changed": account.changed.isoformat(),
-            }
-        except Refusal:
-            pass
-        cloud: dict[str, Any] | None = None
-        user = world.cloud_user(name)
-        if user is not None:
-            held = None if user.credential is None else world.passwords.identify(name, user.credential)
-            unknown_password = "none" if user.credential is None else f"{name}#?"
-            expires = world.tenant.expires(user)
-            cloud = {
-                "upn": user.upn,
-                "enabled": user.enabled,
-                "synchronized-object": user.source_anchor is not None,
-                "source": user.source,
-                "password": unknown_password if held is None else world.passwords.label(name, held),
-                "must-change": user.must_change,
-                "expires": "never" if expires is None else expires.isoformat(),
-            }
-        return {"name": name, "directory": directory, "tenant": cloud}
+            return json_answer(200, describe(self._world, name))
 
     @ROUTES.on("GET", "/events", "the last events; last")
     def _events(self, call: Call) -> Answer:
@@ -206,6 +203,27 @@ class Control:
     def _agent(self, call: Call) -> Answer:
         with self._time:
             return json_answer(200, self.agent_settings())
+
+    @ROUTES.on("GET", "/state", "all that the page shows; search, standing, from, count, level, event, after, wait")
+    def _state(self, call: Call) -> Answer:
+        """A state; one that is asked for with ``after`` when it is another, or the time of waiting is over."""
+        question, seen = _question(call.query), call.query.get("after")
+        until = monotonic() + _number(call.query.get("wait", "0"), STATE_WAIT_SECONDS_MAX)
+        while True:
+            with self._time:
+                told, pulse = self._overview.state(question), self._overview.pulse()
+            if told["change"] != seen or not self._passes(pulse, until):
+                return json_answer(200, told)
+
+    def _passes(self, pulse: object, until: float) -> bool:
+        """Wait for a pulse to be another; False if it is not by then, or the world ends."""
+        while (left := until - monotonic()) > 0:
+            if not self._time.rest(min(left, PULSE_SECONDS)):
+                return False
+            with self._time:
+                if self._overview.pulse() != pulse:
+                    return True
+        return False
 
     # --- what is done
 
@@ -282,6 +300,55 @@ class Control:
         with self._time:
             self._world.network.faults.clear()
         return self._faults(call)
+
+    # --- snapshots
+
+    @ROUTES.on("GET", "/snapshots", "the snapshots that were taken")
+    def _list_snapshots(self, call: Call) -> Answer:
+        with self._time:
+            return json_answer(200, {"snapshots": self._snapshots.told()})
+
+    @ROUTES.on("POST", "/snapshots", "take one, restore one, drop one")
+    def _move_world(self, call: Call) -> Answer:
+        order = _read_json(call)
+        force = order.pop("force", False)
+        ((what, name),) = order.items() if len(order) == 1 else (("", ""),)
+        known: dict[str, Callable[[str], None]] = {
+            "take": self._snapshots.take,
+            "restore": lambda name: self._snapshots.restore(name, force=force),
+            "drop": self._snapshots.drop,
+        }
+        if what not in known or type(force) is not bool or (force and what != "restore"):
+            raise _bad("nothing that is done with snapshots", 'such as {"take": "before"} or {"restore": "before"}')
+        if not isinstance(name, str) or not 0 < len(name) <= NAME_MAX or not name.isprintable():
+            raise _bad("that is no name", f"1 to {NAME_MAX} printable characters")
+        with self._time:
+            known[what](name)
+        return self._list_snapshots(call)
+
+    def _restored(self) -> None:
+        self._time.set_back()
+        self._overview.everybody.forget()
+        self.after_restore()
+        self.after_action()
+
+
+def _question(query: Mapping[str, str]) -> Question:
+    def words(name: str, known: tuple[str, ...]) -> frozenset[str]:
+        found = frozenset(query[name].split(",")) - {""} if name in query else frozenset(known)
+        if strange := sorted(found.difference(known)):
+            raise _bad(f'"{strange[0][:40]}" is not one of {", ".join(known)}')
+        return found
+
+    return Question(
+        search=query.get("search", "")[:200],
+        standings=words("standing", STANDINGS),
+        first=int(_number(query.get("from", "0"), 1e9)),
+        count=max(1, int(_number(query.get("count", "50"), 500))),
+        levels=words("level", LEVELS),
+        event_id=int(_number(query.get("event") or "0", 1e6)),
+        events=int(_number(query.get("events", "100"), 1000)),
+    )
 
 
 def _refusal(status: int, reason: str, detail: str) -> Answer:

@@ -102,6 +102,18 @@ class WorldTime:
                     return
                 self._moved.wait(left)
 
+    def rest(self, seconds: float) -> bool:
+        """Wait until the clock was moved, or for so many real seconds; False if the world ends."""
+        with self._moved:
+            if not self._stopping:
+                self._moved.wait(seconds)
+            return not self._stopping
+
+    def set_back(self) -> None:
+        """The world has gone back to an earlier time: go on from there at the same pace. Call it with the lock."""
+        self._anchor = (time.monotonic(), self._now())
+        self._tell()
+
     def _catch_up(self) -> None:
         if not self._pace:
             return

@@ -51,6 +51,12 @@ class LinkedPort(DirectoryPort):
             return
         super()._accept(listener)
 
+    def hang_up(self) -> None:
+        """Break all connections off."""
+        with self._book:
+            for each in self._connections:
+                each.shut()
+
 
 class ServedWorld:
     """A world whose ``with`` block is its time on real ports.
@@ -108,6 +114,7 @@ class ServedWorld:
             port=https_port,
         )
         self.control = Control(world, self.time, hosted=hosted)
+        self.control.after_restore = self._hang_up
         self._replication = ReplicationEndpoint(world)
         self._cloud_hosts = frozenset(self._cloud.hosts)
         self._local = frozenset((*LOCAL_NAMES, host.lower()))
@@ -156,6 +163,7 @@ class ServedWorld:
             return json_answer(400, {"error": {"code": "BadRequest", "message": "unreadable request"}})
         if call.path.startswith(PREFIX):
             with self.time:
+                self.control.agent_calls += 1
                 answer = self._replication.handle(call)
                 self._tidy()
                 return answer
@@ -167,12 +175,20 @@ class ServedWorld:
 
     def _cloud_answer(self, environ: Mapping[str, Any]) -> Answer:
         with self.time:
+            if host_of(environ) in (provisioning.HOST, provisioning.REGIONAL_HOST):  # only agents call them
+                self.control.agent_calls += 1
             try:
                 return self._cloud.answer(environ)
             except requests.RequestException:
                 raise HangUp from None  # a fault, the link is down, or the federation servers are
             finally:
                 self._tidy()
+
+    def _hang_up(self) -> None:
+        """Clients of the world that was left have to connect and sign on anew."""
+        for port in self.directories:
+            port.hang_up()
+        self._replication = ReplicationEndpoint(self.world)
 
     def _tidy(self) -> None:
         self.world.requests.clear()
