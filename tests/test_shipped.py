@@ -11,7 +11,7 @@ from simulator.scenario.rules import RULES
 from simulator.scenario.runner import run_case
 
 SHIPPED = Path(__file__).resolve().parents[1] / "scenarios"
-NOT_BUILT = {"domain-services", "federation"}
+NOT_BUILT = {"domain-services"}
 """Families whose parts this version does not have."""
 
 

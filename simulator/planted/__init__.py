@@ -2,7 +2,7 @@
 
 plant.py                                 what a bug is, and how it comes into a run and out again
 order.py batches.py keeping.py retry.py  the bugs, by what goes wrong
-scope.py schedule.py security.py tenant.py directory.py
+scope.py schedule.py security.py tenant.py directory.py federation.py
 trial.py score.py                        who is tried where, side by side, and what it comes to
 hints.py                                 which cases noticed a bug the last time
 """
@@ -20,7 +20,18 @@ __all__ = ["Plant", "plants"]
 @cache
 def plants() -> Mapping[str, Plant]:
     """All bugs by name, area by area. Imports the whole simulation."""
-    from simulator.planted import batches, directory, keeping, order, retry, schedule, scope, security, tenant
+    from simulator.planted import (
+        batches,
+        directory,
+        federation,
+        keeping,
+        order,
+        retry,
+        schedule,
+        scope,
+        security,
+        tenant,
+    )
 
-    modules = (order, batches, keeping, retry, scope, schedule, security, tenant, directory)
+    modules = (order, batches, keeping, retry, scope, schedule, security, tenant, directory, federation)
     return {plant.name: plant for module in modules for plant in module.BED.plants}

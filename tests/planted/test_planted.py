@@ -21,7 +21,7 @@ from simulator.scenario.runner import RunOptions, run_case
 from simulator.suite import collect
 
 SHIPPED = Path(__file__).parents[2] / "scenarios"
-NOT_BUILT = {"domain-services", "federation"}
+NOT_BUILT = {"domain-services"}
 
 
 def cases(name: str) -> tuple[Case, ...]:
