@@ -12,6 +12,7 @@ from datetime import datetime
 from typing import ClassVar, NamedTuple
 
 from pwsync.credential import nt_hash, verify
+from pwsync.errors import CredentialFormatError
 from simulator.azure_ad.lockout import SmartLockout
 from simulator.azure_ad.policy import CloudPolicy, expiry
 from simulator.azure_ad.users import CloudUser, UserIndex
@@ -60,13 +61,17 @@ class PasswordVerifier:
     _verdicts: ClassVar[dict[tuple[bytes, str], bool]] = {}
 
     def matches(self, nt: bytes, credential: str) -> bool:
-        """Whether the credential was made from this NT hash."""
+        """Whether the credential was made from this NT hash; what is no credential was made from none."""
         key = (nt, credential)
         verdict = self._verdicts.get(key)
         if verdict is None:
             if len(self._verdicts) >= _VERDICTS_KEPT:
                 del self._verdicts[next(iter(self._verdicts))]
-            verdict = self._verdicts[key] = verify(nt, credential)
+            try:
+                verdict = verify(nt, credential)
+            except CredentialFormatError:
+                verdict = False
+            self._verdicts[key] = verdict
         return verdict
 
 

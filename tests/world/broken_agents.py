@@ -78,6 +78,16 @@ class SkipsAfterFailure(Planted):
             super().collect([each for each in ready if each[1].name not in self._reader.failing])
 
 
+class Garbles(Planted):
+    """Sends what is no credential."""
+
+    garbled = "v1;PPH1_MD4,not hex"
+
+    class link(TenantLink):  # noqa: N801
+        def send_credentials(self, items: Sequence[CredentialItem]) -> list[CredentialResult]:
+            return super().send_credentials([item._replace(credential=Garbles.garbled) for item in items])
+
+
 # --- never-older -------------------------------------------------------------------------------------------------
 
 
