@@ -30,6 +30,22 @@ def test_every_rule_has_two_scenarios() -> None:
     assert not [rule for rule in thin if counts[rule]]
 
 
+def test_every_rule_has_two_scenarios_in_each_of_its_profiles() -> None:
+    """Where a rule holds in both eras, two files show it in each; where in one, two show it there."""
+    shown: dict[tuple[str, str], set[str]] = {}
+    for path in sorted(SHIPPED.rglob("*.yaml")):
+        for case in load(path).cases:
+            for rule in case.scenario.rules:
+                shown.setdefault((rule, case.profile), set()).add(str(path))
+    thin = [
+        (rule.id, profile)
+        for rule in RULES.values()
+        for profile in rule.profiles
+        if rule.id.partition(".")[0] not in NOT_BUILT and len(shown.get((rule.id, profile), ())) < 2
+    ]
+    assert thin == []
+
+
 def test_every_file_names_its_schema() -> None:
     """The first line of each file tells editors where its schema is."""
     wrong = [path for path in SHIPPED.rglob("*.yaml") if "scenario.schema.json" not in path.read_text().splitlines()[0]]
