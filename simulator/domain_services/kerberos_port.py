@@ -142,13 +142,15 @@ class KerberosPort:
                         return
                     self._drop_late(selector)
                     for source in ready:
-                        with self.faults.trap("answering a request"):
+                        with self.faults.trap("answering a request") as trap:
                             if source is listener:
                                 self._accept(listener, selector)
                             elif source is datagrams:
                                 self._datagram(datagrams)
                             elif isinstance(source, socket.socket) and source in self._streams:
                                 self._move(self._streams[source], selector)
+                        if trap.sprung and isinstance(source, socket.socket) and source in self._streams:
+                            self._drop(self._streams[source], selector)
         finally:
             for stream in self._streams.values():
                 stream.raw.close()

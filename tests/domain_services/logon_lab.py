@@ -17,7 +17,7 @@ from simulator.random import Randomness
 
 DOMAIN, NETBIOS, REALM = "adatum.com", "ADATUM", "ADATUM.COM"
 PASSWORD = "Pa$$w0rd"
-PATIENCE_SECONDS = 30.0
+PATIENCE_SECONDS = 30
 
 
 @dataclass(frozen=True)
