@@ -96,6 +96,9 @@ class _Reader:
         name = self._need("word").text
         if name.lower() in ("startswith", "endswith"):
             return self._call(name.lower())
+        if self._take("mark", "("):
+            self._next -= 2
+            raise self._bad()
         return self._comparison(name)
 
     def _call(self, function: str) -> Predicate:

@@ -25,6 +25,7 @@ ROUTES = Routes(HOST)
 
 OWN_NAME = "me"
 """In place of a user's name: the caller."""
+_OWN_PATH = "/v1.0/me"
 
 Handler = TypeVar("Handler", bound=Callable[..., Answer])
 
@@ -135,6 +136,9 @@ def on(
     def enter(function: Handler) -> Handler:
         @wraps(function)
         def handle(request: Request, **names: str) -> Answer:
+            if request.is_application and path.startswith(_OWN_PATH):
+                text = "/me request is only valid with delegated authentication flow."
+                raise GraphError(400, "BadRequest", text)
             if own and request.is_caller(names.get("user", OWN_NAME)):
                 request.require((*own, *permissions), roles, administrator=False)
             else:
