@@ -9,8 +9,9 @@ from enum import IntEnum
 
 
 class Rank(IntEnum):
-    """Order of kinds within an instant."""
+    """Order of kinds within an instant. ``FIRST``: what a harness puts in place before anything of it happens."""
 
+    FIRST = -1
     ACTION = 0
     BACKGROUND = 1
     CYCLE = 2

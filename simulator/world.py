@@ -17,6 +17,7 @@ from uuid import UUID
 import requests
 
 from pwsync.agent import SyncAgent
+from pwsync.errors import Refused
 from pwsync.event_log import Event
 from pwsync.ports import AgentFactory, AgentPorts, ReplicationChannel, StorePort, TenantPort
 from pwsync.replication.client import source_anchor
@@ -35,7 +36,7 @@ from simulator.frozen import Freezer, frozen
 from simulator.host import AgentHost
 from simulator.idle import IdleTime
 from simulator.memory_store import MemoryStore
-from simulator.network import Network, Wire
+from simulator.network import AgentCrash, Attempt, Network, Wire
 from simulator.passwords import Passwords
 from simulator.profile import Profile
 from simulator.queue import EventQueue, Key, Rank
@@ -125,8 +126,9 @@ class World:
         self.grid_starts: list[datetime] = []
         self.crashes: list[datetime] = []
         self.sync_off: set[str | None] = set()
+        self._off_if_it_ends: set[str | None] | None = None
         self.idle = IdleTime(self)
-        self.network.watchers.append(self.idle.note)
+        self.network.watchers += [self.idle.note, self._committed]
         self.orders: list[tuple[datetime, str | None]] = []
         self.after_instant: Callable[[], None] = lambda: None
         self._farms: Farms | None = None
@@ -309,7 +311,33 @@ class World:
         """A cycle of the agent has begun, or was passed by."""
         self.cycles.append(CycleStart(kind, started, len(self.network.attempts)))
 
+    @contextmanager
+    def switching(self, off: set[str | None]) -> Iterator[None]:
+        """An order that leaves password synchronization off for these domains is given in this block.
+
+        If its commit is made and the process dies of it, it is in force. If it is refused because its commit seemed to
+        fail, and yet was made, it is not in force until the process ends that knows of the refusal; unless that has
+        stored, by then, what was in force before.
+        """
+        before = len(self.network.attempts)
+        try:
+            yield
+        except (Refused, AgentCrash) as end:
+            if any(each.on == "store.commit" and each.arrived for each in self.network.attempts[before:]):
+                if isinstance(end, AgentCrash):
+                    self.sync_off = off
+                else:
+                    self._off_if_it_ends = off
+            raise
+        self.sync_off = off
+
+    def _committed(self, attempt: Attempt) -> None:
+        if attempt.on == "store.commit" and attempt.arrived:
+            self._off_if_it_ends = None
+
     def _agent_began(self) -> None:
+        if self._off_if_it_ends is not None:
+            self.sync_off, self._off_if_it_ends = self._off_if_it_ends, None
         self.grid_starts.append(self.clock())
         self.server.service_starts()
         self.idle.forget()
@@ -430,6 +458,10 @@ class World:
         """Let everything happen that is due up to and including ``when``."""
         self._turn((when, Rank.END), judge=True)
         self.move_to(when)
+
+    def come_to_rest(self, before: datetime) -> None:
+        """Let everything happen that is due before a time, and stop there: the clock stays where the last of it was."""
+        self._turn((before, Rank.FIRST), judge=True)
 
     def _turn(self, limit: Key, *, judge: bool) -> None:
         while True:

@@ -5,9 +5,12 @@ and it holds at the end of the control, once all has settled without a fault. A 
 difference to it, with these exceptions, each of which the product's rules ask for:
 
 - An action that came to something else than in the control (a user can't change a password that has not arrived) takes
-  with it what is expected of its user, or of everybody if it was a switch of the agent.
+  with it what is expected of its user, or of everybody if it was a switch of the agent; so does a switch that had to
+  wait for a cycle to end.
 - A user whom a rule leaves out at the end (disabled, moved away, a temporary password) has in the cloud what was
   there when the rule was seen, and a fault may put that off.
+- Where something holds back all passwords at the end (synchronization switched off, staging), a user whose newest one
+  has not arrived has in the cloud what had come by then, and a fault may have kept that for too long.
 - A password that was not settled when somebody set another in the cloud may still go out, and then overwrites it.
 - A history may lack what a newer change has overtaken, and show what in the control was overtaken. It must end as in
   the control, and hold nothing but the user's own passwords; their order is the invariant ``never-older``'s.
@@ -24,6 +27,7 @@ from typing import TYPE_CHECKING, Any
 
 from pwsync.errors import Refused
 from simulator.azure_ad.passwords import POLICY_FOR_SYNCED
+from simulator.explore.endings import release
 from simulator.refusal import Refusal
 from simulator.scenario import expectations
 from simulator.scenario.expectations import Verdict, history_of
@@ -60,9 +64,9 @@ Place = tuple[int, int]
 class End:
     """How things stood at one of the ends: verdicts by place of the expectation, and what excuses need.
 
-    at: the offset. left_out: users whose newest password a rule leaves out. by_sync: whose password in the tenant came
-    from the directory; overwritten: those of them who had had one that was set in the cloud. expiring: whether the
-    cloud's policies hold for synchronized passwords.
+    at: the offset. left_out: users whose newest password a rule leaves out, or something holds back. by_sync: whose
+    password in the tenant came from the directory; overwritten: those of them who had had one that was set in the
+    cloud. expiring: whether the cloud's policies hold for synchronized passwords.
     """
 
     at: str
@@ -76,12 +80,16 @@ class End:
 
 @dataclass(frozen=True)
 class Standing:
-    """What the control leaves to be judged: for each end the places that stand there, and how its actions ended."""
+    """What the control leaves to be judged: for each end the places that stand there, and how its actions ended.
+
+    waited: actions that came while the agent was in a cycle.
+    """
 
     places: tuple[frozenset[Place], ...]
     histories: Mapping[str, Sequence[str]]
     overwritten: frozenset[str]
     acts: Mapping[Place, tuple[str | None, ...]]
+    waited: frozenset[Place] = frozenset()
 
 
 def look(run: SweptRun) -> End:
@@ -107,7 +115,7 @@ def look(run: SweptRun) -> End:
         at=format_offset(run.world.offset()),
         verdicts=verdicts,
         histories=histories,
-        left_out=frozenset(_left_out(run)),
+        left_out=frozenset([*_left_out(run), *_held_back(run)]),
         by_sync=by_sync,
         overwritten=frozenset(handle for handle in by_sync if len(ever[handle]) > 1),
         expiring=run.world.profile.policy_feature and POLICY_FOR_SYNCED in run.world.tenant.features,
@@ -140,8 +148,13 @@ def _left_out(run: SweptRun) -> Iterator[str]:
     for guid in ledger.versions:
         facts, account = ledger.facts.get(guid), ledger.account(guid)
         ruled_out = facts is None or facts.why is not None or account is None
-        if ruled_out or ledger.temporary.get(guid) == ledger.newest(guid):
+        if ruled_out or ledger.temporary.get(guid) == ledger.newest(guid) or ledger.is_temporary(guid):
             yield ledger.name(guid)
+
+
+def _held_back(run: SweptRun) -> Iterator[str]:
+    if run.checks.ledger.unsettled and release(run.world):
+        yield from map(run.checks.ledger.name, run.checks.ledger.unsettled)
 
 
 def judge_standing(run: SweptRun, ends: Sequence[End]) -> Standing:
@@ -149,7 +162,8 @@ def judge_standing(run: SweptRun, ends: Sequence[End]) -> Standing:
     places = tuple(frozenset(place for place, verdict in end.verdicts.items() if verdict.held) for end in ends)
     acts = {place: tuple(outcome.refusals) for place, outcome in run.acts.items()}
     histories = ends[-1].histories if ends else {}
-    return Standing(places, histories, ends[-1].overwritten if ends else frozenset(), acts)
+    overwritten = ends[-1].overwritten if ends else frozenset()
+    return Standing(places, histories, overwritten, acts, frozenset(run.waited))
 
 
 def judge_end(run: SweptRun, standing: Standing) -> list[Failure]:
@@ -192,9 +206,10 @@ def _acted_otherwise(run: SweptRun, standing: Standing) -> tuple[set[str], bool]
     """Users whose actions came to something else than in the control; and whether a switch did."""
     users: set[str] = set()
     for place, outcome in run.acts.items():
-        if tuple(outcome.refusals[-1:]) == standing.acts.get(place, ())[-1:]:
-            continue
         what = run.scenario.timeline[place[0]].do[place[1]]
+        waited = what.name in SWITCHES and (place in run.waited) != (place in standing.waited)
+        if not waited and tuple(outcome.refusals[-1:]) == standing.acts.get(place, ())[-1:]:
+            continue
         if what.name in SWITCHES:
             return users, True
         user: str | None = getattr(what, "user", None)

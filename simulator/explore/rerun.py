@@ -7,6 +7,7 @@ scenario's expectations about state stand at the end; those must stand at the en
 from __future__ import annotations
 
 import traceback
+from bisect import bisect_left
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -44,7 +45,8 @@ class Point:
     """One attempt of a control that a fault can be put on.
 
     at: its instant. number: the how manieth of its wire in that instant. users: whose credentials it carries. alike:
-    how many attempts of the control it stands for, itself included. by_hand: made for an operator's call.
+    how many attempts of the control it stands for, itself included. by_hand: made for an operator's call. rest: when
+    everything that came before its turn was over.
     """
 
     on: str
@@ -53,6 +55,7 @@ class Point:
     users: tuple[str, ...] = ()
     alike: int = 1
     by_hand: bool = False
+    rest: timedelta = timedelta(0)
 
     @property
     def name(self) -> str:
@@ -121,19 +124,20 @@ class InjectedFault(ArmedFault):
 
 
 class SweptRun(Run):
-    """A run with an ending. Without a point it is the control, which judges everything as ``pwsync run`` does."""
+    """A run with an ending. The control judges everything as ``pwsync run`` does; the others have a fault injected."""
 
-    def __init__(self, case: Case, options: RunOptions, point: Point | None = None, word: str = "") -> None:
+    def __init__(self, case: Case, options: RunOptions, *, is_control: bool = False) -> None:
         super().__init__(case, options)
+        self.is_control = is_control
         self.injected: InjectedFault | None = None
-        if point is not None:
-            self.inject(point, word)
         self.acts: dict[Place, Outcome] = {}
+        self.waited: set[Place] = set()
         self.attempts_max: int | None = None
         self.attempts: tuple[Attempt, ...] = ()
         self.ends: list[End] = []
         self.ended = self.settled = timedelta(0)
         self.released: list[Any] = []
+        self.rests: list[tuple[int, timedelta]] = []
         self.taken: set[int] = set()
         self.by_hand: set[int] = set()
         self._hands = 0
@@ -145,30 +149,30 @@ class SweptRun(Run):
         return tuple(fault.index for fault in self._own if fault.fired)
 
     def inject(self, point: Point, word: str) -> None:
-        """Put a fault on an attempt."""
-        self.injected = InjectedFault(point, word, self.world.start + point.at)
+        """Put a fault on an attempt; it comes into force with the attempt's instant."""
+        when = self.world.start + point.at
+        self.injected = InjectedFault(point, word, when)
+        self.world.queue.push(when, Rank.FIRST, self._arm)
 
     def prepare(self) -> None:
-        """Bring the world to +0s; what comes after that does not depend on the fault before it fires."""
+        """Bring the world to +0s; what comes after that does not depend on the fault before its instant."""
         Setup(self.world, self.case).run()
         self.checks.begin()
         self.world.after_instant = self._after_instant
         self.world.network.watchers.append(self._count)
+        for index, step in enumerate(self.scenario.timeline):
+            self._queue_step(index, step)
+        self.ended = max((step.at for step in self.scenario.timeline), default=timedelta(0))
 
     def _live(self, limit: timedelta | None) -> None:
         self.prepare()
         self.proceed()
 
     def proceed(self) -> None:
-        """From +0s to the end."""
+        """From where the run is to its end."""
         world = self.world
-        if self.injected is not None:
-            world.queue.push(self.world.start + self.injected.at, Rank.ACTION, self._arm)
-        for index, step in enumerate(self.scenario.timeline):
-            self._queue_step(index, step)
-        self.ended = max((step.at for step in self.scenario.timeline), default=timedelta(0))
         world.run_until(world.start + self.ended)
-        if self.injected is None:
+        if self.is_control:
             self._judge_faults()
             self.attempts = tuple(world.network.attempts)
         self._end()
@@ -185,6 +189,11 @@ class SweptRun(Run):
             self.released = release_after_breath(world, self.sessions)
             settle(world)
             self.ends.append(look(self))
+
+    def _after_instant(self) -> None:
+        super()._after_instant()
+        if self.is_control:
+            self.rests.append((len(self.world.network.attempts), self.world.offset()))
 
     def _arm(self) -> None:
         if self.injected is not None:
@@ -206,7 +215,7 @@ class SweptRun(Run):
         for number, what in enumerate(step.do):
             call = partial(self._act_at, (index, number), step, what, shared)
             self.world.queue.push(when, Rank.ACTION, call)
-        if self.injected is None:
+        if self.is_control:
             for what in step.expect:
                 self.world.queue.push(when, Rank.EXPECTATION, partial(self._expect, what, shared))
 
@@ -214,10 +223,12 @@ class SweptRun(Run):
         before = len(self.world.crashes)
         own = Outcome()
         self.acts[place] = own
+        if self.world.host.busy:
+            self.waited.add(place)
         self._hands += 1
         self._act(step, what, _Both(own, shared))
         self._hands -= 1
-        if self.injected is not None and len(self.world.crashes) > before and what.name != "agent.crash":
+        if not self.is_control and len(self.world.crashes) > before and what.name != "agent.crash":
             # The process died under an operator's hands, who does it again as soon as the service is back.
             self.world.later(RESTART_AFTER, partial(self._act_again, place, step, what, shared))
 
@@ -228,7 +239,7 @@ class SweptRun(Run):
 
     def _fail(self, kind: str, *told: Any, **more: Any) -> None:
         """In mid-course a fault may make expectations fail and actions be refused; only the end counts."""
-        if self.injected is None or kind == "agent":
+        if self.is_control or kind == "agent":
             super()._fail(kind, *told, **more)
 
 
@@ -254,7 +265,7 @@ class _Twice(list[Any]):
 def control_of(case: Case, seed: int | None = None, engine: str | None = None, *, every: bool = False) -> Control:
     """Run a case without a fault. ``every``: each attempt is a point; otherwise one that stands for those like it."""
     last = max((step.at for step in case.scenario.timeline), default=timedelta(0))
-    run = SweptRun(case, RunOptions(seed=seed, engine=engine, every_cycle=last <= EVERY_CYCLE_UP_TO))
+    run = SweptRun(case, RunOptions(seed=seed, engine=engine, every_cycle=last <= EVERY_CYCLE_UP_TO), is_control=True)
     run.run()
     found = tuple(_points(run, every=every))
     return Control(len(run.attempts), found, judge_standing(run, run.ends), tuple(run.failures))
@@ -273,7 +284,8 @@ def _points(run: SweptRun, *, every: bool) -> Iterable[Point]:
         numbers[key] = numbers.get(key, 0) + 1
         users = tuple(dict.fromkeys(attempt.users))
         by_hand = attempt.sequence in run.by_hand
-        points.append(Point(attempt.on, attempt.started - world.start, numbers[key], users, by_hand=by_hand))
+        at, rest = attempt.started - world.start, _rest_before(run, attempt)
+        points.append(Point(attempt.on, at, numbers[key], users, by_hand=by_hand, rest=rest))
     free = [attempt.sequence not in run.taken for attempt in run.attempts]
     if every:
         return [point for index, point in enumerate(points) if free[index]]
@@ -294,6 +306,12 @@ def _points(run: SweptRun, *, every: bool) -> Iterable[Point]:
     return [point for _, point in sorted(chosen, key=lambda each: each[0])]
 
 
+def _rest_before(run: SweptRun, attempt: Attempt) -> timedelta:
+    """When the last instant was over that the attempt does not belong to: a cycle may have begun long before it."""
+    index = bisect_left(run.rests, (attempt.sequence,))
+    return run.rests[index - 1][1] if index else timedelta(0)
+
+
 def _standing_for(point: Point, alike: int) -> Point:
     return point if alike == 1 else replace(point, alike=alike)
 
@@ -307,14 +325,15 @@ def rerun(
 ) -> Rerun:
     """Run a case with one fault, and judge it. What goes wrong in the harness itself comes back in the result."""
     try:
-        run = SweptRun(case, RunOptions(seed=seed, engine=engine), point, word)
+        run = SweptRun(case, RunOptions(seed=seed, engine=engine))
     except (Exception, SystemExit):
         return Rerun(point, word, False, harness_fault=traceback.format_exc())
     return judged(run, run.run, control, point, word)
 
 
 def judged(run: SweptRun, proceed: Callable[[], None], control: Control, point: Point, word: str) -> Rerun:
-    """Let a run go on to its end, and judge it against its control."""
+    """Put a fault on an attempt, let the run go on to its end, and judge it against its control."""
+    run.inject(point, word)
     fault: str | None = None
     endless = False
     run.attempts_max = 10 * control.attempts + ATTEMPTS_SPARE

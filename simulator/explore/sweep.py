@@ -19,7 +19,8 @@ from random import Random
 from typing import TYPE_CHECKING, TypeVar
 
 from simulator.explore.kinds import kind_of, kinds_of
-from simulator.explore.rerun import Control, Point, Rerun, control_of, rerun
+from simulator.explore.rerun import Control, Point, Rerun, control_of
+from simulator.explore.rewinding import reruns
 from simulator.workers import FaultBoundary, prepare
 
 if TYPE_CHECKING:
@@ -195,9 +196,8 @@ def _chunk(task: tuple[Case, Control, Chunk, SweepOptions]) -> ChunkResult:
     case, control, chunk, options = task
     counts: Counter[tuple[str, str]] = Counter()
     bad = []
-    for point, word in chunk.items:
-        result = rerun(case, control, point, word, options.seed, options.engine)
-        counts[point.on, kind_of(word)] += 1
+    for result in reruns(case, control, chunk.items, options.seed, options.engine):
+        counts[result.point.on, kind_of(result.word)] += 1
         if not result.held:
             bad.append(result)
     return ChunkResult(counts, tuple(bad))

@@ -81,7 +81,7 @@ class Converges(Invariant):
     def _due(self, guid: UUID) -> bool:
         ledger = self.ledger
         facts, account = ledger.facts.get(guid), ledger.account(guid)
-        if facts is None or facts.why is not None or account is None:
+        if facts is None or facts.why is not None or facts.doubtful or account is None:
             return False
         if ledger.temporary.get(guid) == ledger.newest(guid):
             return False

@@ -14,6 +14,7 @@ from datetime import datetime
 from uuid import UUID
 
 from pwsync.replication.client import source_anchor
+from pwsync.settings import Scope
 from simulator.active_directory.replica import Stamp
 from simulator.active_directory.state import Account, Controller, Domain, PasswordSet
 from simulator.invariants.eligibility import SYSTEM_OBJECT, why_not
@@ -28,12 +29,14 @@ Vector = dict[bytes, int]
 class Facts:
     """Whether a user's password is to be synchronized, as of the last object cycle.
 
-    why: the reason if not. since: when it became so. attempts: how many the agent had made by then.
+    why: the reason if not. since: when it became so. attempts: how many the agent had made by then. doubtful: the scope
+    was changed, and the agent could not import what changed in the object as well: nobody is accused over it.
     """
 
     why: str | None
     since: datetime
     attempts: int = 0
+    doubtful: bool = False
 
 
 @dataclass(slots=True)
@@ -73,6 +76,7 @@ class Ledger:
         self.temporary: dict[UUID, int] = {}
         self.controller_read: dict[str, str] = {}
         self._last_read: dict[str, int] = {}
+        self._read_before: dict[str, int] = {}
         self.unsettled: set[UUID] = set()
         self._tentative: list[Sent] = []
         self._why: dict[tuple[int, str | None], str | None] = {}
@@ -83,6 +87,7 @@ class Ledger:
         self._read_at: dict[tuple[UUID, int], tuple[str, int]] = {}
         self._log_seen: dict[str, int] = {}
         self._facts_version: dict[str, object] = {}
+        self._scopes: dict[str, tuple[Scope, int]] = {}
         self._writes_seen = 0
         self._attempts_seen = 0
         self._crashes_seen = 0
@@ -103,7 +108,7 @@ class Ledger:
         for guid in self.last_sync:
             self.known[guid] = None
         for guid, version in list(self._newest.items()):
-            if self._account(guid) is not None and self._is_temporary(guid) and guid in self.unsettled:
+            if self._account(guid) is not None and self.is_temporary(guid) and guid in self.unsettled:
                 self.temporary[guid] = version
         self.world.network.watchers.append(self._closed)
 
@@ -161,11 +166,17 @@ class Ledger:
             # What a process had read and not committed when it died was read by nobody.
             self._crashes_seen = crashes
             self._tentative.clear()
-            self._reading.clear()
+            self._forget_reads()
         for name, read in self._reading.items():
             known = self._vectors.setdefault(name, {})
             for invocation, usn in read.items():
                 known[invocation] = max(usn, known.get(invocation, 0))
+        self._reading.clear()
+        self._read_before.clear()
+
+    def _forget_reads(self) -> None:
+        self._last_read.update(self._read_before)
+        self._read_before.clear()
         self._reading.clear()
 
     # --- at the very moment -------------------------------------------------------------------------------------
@@ -176,14 +187,16 @@ class Ledger:
                 guid = self._by_anchor.get(item.source_anchor or "")
                 facts = self.facts.get(guid) if guid is not None else None
                 self._why[attempt.sequence, item.source_anchor] = (
-                    "it was never imported" if facts is None else facts.why
+                    "it was never imported" if facts is None else None if facts.doubtful else facts.why
                 )
         if attempt.on == "store.commit" and attempt.outcome == FAILED:
-            self._reading.clear()  # a read that could not be noted may be forgotten: it counts when it is made again
+            self._forget_reads()  # a read that could not be noted may be forgotten: it counts when it is made again
         if attempt.domain is None:
             return
         domain = self.world.domain(attempt.domain)
-        if attempt.on == "directory.search" and attempt.outcome == OK:
+        if attempt.on in ("directory.bind", "directory.search") and attempt.outcome == FAILED:
+            self._follow_scope(domain)
+        elif attempt.on == "directory.search" and attempt.outcome == OK:
             self._snapshot(domain, attempt.controller)
         elif attempt.on == "directory.read-passwords":
             if attempt.outcome != OK or self.world.server.locked:  # no secret can be opened on a locked server
@@ -192,6 +205,7 @@ class Ledger:
             controller = domain.controller(attempt.controller)
             self.controller_read[domain.name] = controller.name
             self._reading.setdefault(domain.name, vector(controller))
+            self._read_before.setdefault(domain.name, self._last_read.get(domain.name, 0))
             self._last_read[domain.name] = attempt.sequence
             self._read_logs()
             self._note_read(domain, controller)
@@ -210,7 +224,7 @@ class Ledger:
                 index = held[0]
             else:
                 index = self.newest(guid)
-            if self._is_temporary(guid, controller.name if several else None):
+            if self.is_temporary(guid, controller.name if several else None):
                 self.temporary[guid] = index
 
     def _held(self, guid: UUID, controller: Controller) -> tuple[int, int] | None:
@@ -229,6 +243,7 @@ class Ledger:
         if self._facts_version.get(domain.name) == version:
             return
         self._facts_version[domain.name] = version
+        self._scopes[domain.name] = (self.world.settings.scope, domain.version)
         now = self.world.clock()
         present = set()
         for account in domain.accounts(on):
@@ -237,13 +252,31 @@ class Ledger:
                 continue
             why = why_not(account, domain, self.world.settings.scope)
             known = self.facts.get(account.guid)
-            if known is None or known.why != why:
+            if known is None or known.why != why or known.doubtful:
                 self.facts[account.guid] = Facts(why, now, len(self.world.network.attempts))
                 if why == SYSTEM_OBJECT:
                     self.unsettled.discard(account.guid)
         for guid, home in self.homes.items():
             if home is domain and guid not in present and self._account(guid, on) is None:
                 self.facts[guid] = Facts("deleted", now)
+
+    def _follow_scope(self, domain: Domain) -> None:
+        """A domain can't be imported: what is known of it is looked at anew if the scope is another."""
+        scope = self.world.settings.scope
+        before, version = self._scopes.get(domain.name, (scope, 0))
+        if scope == before:
+            return
+        self._scopes[domain.name] = (scope, version)
+        now, attempts = self.world.clock(), len(self.world.network.attempts)
+        for guid, known in self.facts.items():
+            account = self._account(guid) if self.homes.get(guid) is domain else None
+            if account is None or known.why == "deleted":
+                continue
+            why = why_not(account, domain, scope)
+            # Where more than the scope has changed, the agent goes by what it has imported, and that is not known here.
+            doubtful = known.doubtful or domain.version != version
+            if why != known.why or doubtful:
+                self.facts[guid] = Facts(why, now, attempts, doubtful)
 
     def _is_outdated(self, account: Account) -> bool:
         """Whether the agent has seen newer of a user on another controller than what this one tells."""
@@ -260,7 +293,8 @@ class Ledger:
         seen.update(stamps)
         return False
 
-    def _is_temporary(self, guid: UUID, on: str | None = None) -> bool:
+    def is_temporary(self, guid: UUID, on: str | None = None) -> bool:
+        """Whether a user must change the password, as a controller has it, and the tenant is not to be told so."""
         account = self._account(guid, on)
         if account is None or not account.must_change:
             return False

@@ -44,7 +44,7 @@ class NothingLost(Invariant):
         """Whether a rule leaves the change out (then it is not due), or it is not known yet."""
         ledger, world = self.ledger, self.world
         facts = ledger.facts.get(guid)
-        if facts is None or facts.why is not None or ledger.account(guid) is None:
+        if facts is None or facts.why is not None or facts.doubtful or ledger.account(guid) is None:
             return False
         if ledger.temporary.get(guid) == ledger.newest(guid) or not ledger.was_read_since(guid, facts):
             return False

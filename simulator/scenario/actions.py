@@ -224,10 +224,9 @@ def enable_password_sync(world: World, what: Any, sessions: Sessions) -> str:
 
     def order(agent: Agent) -> None:
         world.orders.append((world.clock(), what.domain))
-        agent.enable_password_sync(what.domain)
-        world.sync_off.discard(what.domain)
-        if what.domain is None:
-            world.sync_off.clear()
+        off = set() if what.domain is None else world.sync_off - {what.domain}
+        with world.switching(off):
+            agent.enable_password_sync(what.domain)
 
     world.host.operate(order)
     return what.domain or "all domains"
@@ -237,8 +236,8 @@ def enable_password_sync(world: World, what: Any, sessions: Sessions) -> str:
 def disable_password_sync(world: World, what: Any, sessions: Sessions) -> str:
 
     def order(agent: Agent) -> None:
-        agent.disable_password_sync(what.domain)
-        world.sync_off.add(what.domain)
+        with world.switching(world.sync_off | {what.domain}):
+            agent.disable_password_sync(what.domain)
 
     world.host.operate(order)
     return what.domain or "all domains"

@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 from xml.etree import ElementTree
 
 import pytest
@@ -14,16 +15,19 @@ from hypothesis import strategies as st
 
 from simulator.cli.app import run_app
 from simulator.explore import rerun as rerunning
+from simulator.explore import rewinding
 from simulator.explore import sweep as sweeping
 from simulator.explore.endings import calm, release
 from simulator.explore.finding_file import write_findings
 from simulator.explore.kinds import KINDS, kinds_of, rule
-from simulator.explore.rerun import Control, Point, control_of, rerun
+from simulator.explore.rerun import Control, Point, Rerun, SweptRun, control_of, rerun
+from simulator.explore.rewinding import reruns
 from simulator.explore.sweep import Only, Sweep, SweepOptions, read_only, spread, sweep
 from simulator.report.sweep import findings_text, table
 from simulator.scenario.file import Case, load, load_text
 from simulator.scenario.runner import Run, RunOptions, run_case
 from simulator.suite import collect
+from simulator.world_snapshot import ImageError
 
 ROOT = Path(__file__).parents[2]
 
@@ -360,3 +364,77 @@ def test_row_and_profile(tmp_path: Path) -> None:
     from simulator.report.sweep import repeat_command
 
     assert repeat_command(loaded.cases[1], SweepOptions()).endswith("rows.yaml::one --profile current --seed 1")
+
+
+class TestOnceAccused:
+    """Reruns that were findings once, through the judge's own fault; what each taught is in the judge's docstrings."""
+
+    CASES = (
+        ("retry/throttled-export-or-token::export-throttled", "store.commit@+0s#2:crash-before"),
+        ("found/order-stored-without-an-answer", "directory.bind@+0s:crash-before"),
+        ("found/order-that-can-not-be-stored", "cloud.set-passwords@+2m:timeout"),
+        ("found/order-that-can-not-be-stored", "directory.read-passwords@+2m:delay"),
+        ("found/scope-changed-within-a-cycle", "directory.bind@+30m:timeout"),
+        ("found/scope-changed-within-a-cycle", "store.commit@+32m40s:crash-before"),
+        ("found/scope-widened-with-two-controllers", "directory.search@+1m:corrupt"),
+        ("diagnose/temporary-password-taken", "cloud.set-passwords@+2m:delay"),
+        ("incident/09-password-first-box-later", "store.commit@+2m#2:crash-before"),
+    )
+
+    @pytest.mark.parametrize(("name", "only"), CASES, ids=[f"{name}-{only}" for name, only in CASES])
+    def test_holds(self, name: str, only: str) -> None:
+        """The rerun is made, and holds."""
+        path, _, row = name.partition("::")
+        case = next(case for case in load(ROOT / f"scenarios/{path}.yaml").cases if case.row == (row or None))
+        found = swept(case, only=read_only(only))
+        assert (found.done, names(found)) == (1, [])
+
+
+class TestRewinding:
+    @pytest.mark.parametrize(
+        "name",
+        ["retry/item-fails-until-it-succeeds", "delta/slow-wires", "found/scope-changed-within-a-cycle",
+         "fips/restart-of-the-server", "order/lagging-controller-sends-nothing-back"],
+    )  # fmt: skip
+    def test_same_as_from_the_beginning(self, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+        """A rerun that goes back to a snapshot leaves the trace and the findings of one that begins anew."""
+        traces: list[tuple[str, ...]] = []
+        judge = rerunning.judged
+
+        def judged(run: SweptRun, *rest: Any) -> Rerun:
+            result = judge(run, *rest)
+            traces.append(tuple(run.world.trace.lines))
+            return result
+
+        monkeypatch.setattr(rerunning, "judged", judged)
+        monkeypatch.setattr(rewinding, "judged", judged)
+        case = load(ROOT / f"scenarios/{name}.yaml").cases[0]
+        control = control_of(case)
+        items = [(point, word) for point in control.points for word in kinds_of(point.on, point.users, point.by_hand)]
+        some = spread(items, 12, 5)
+        gone_back = list(reruns(case, control, some))
+        told, traces[:] = tuple(traces), []
+        assert gone_back == [rerun(case, control, point, word) for point, word in some]
+        assert told == tuple(traces)
+
+    def test_another_agent_begins_anew(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        """What another agent keeps where no snapshot looks must not outlive its run."""
+        monkeypatch.setattr(rewinding, "WorldSnapshot", None)
+        case = written(tmp_path, CHANGE)
+        control = control_of(case)
+        items = [(control.points[0], "timeout"), (control.points[0], "tls")]
+        found = list(reruns(case, control, items, engine="world.broken_agents:GivesUp"))
+        assert [each.word for each in found] == ["timeout", "tls"]
+
+    def test_without_a_snapshot(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Where no snapshot can be made all the same is found."""
+
+        def refuse(*_: object) -> None:
+            raise ImageError("no image can hold this")
+
+        case = written(tmp_path, CHANGE)
+        control = control_of(case)
+        items = [(control.points[0], "timeout"), (control.points[-1], "lose-response")]
+        found = list(reruns(case, control, items))
+        monkeypatch.setattr(rewinding, "WorldSnapshot", refuse)
+        assert found == list(reruns(case, control, items))
