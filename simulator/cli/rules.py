@@ -1,9 +1,13 @@
-"""``pwsync rules``: the catalogue of what the product promises, and how many scenarios show each promise."""
+"""``pwsync rules``: the catalogue of what the product promises, and how many scenarios show each promise.
+
+Beside it the catalogue of incidents, and which scenarios tell each of them.
+"""
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -17,17 +21,26 @@ def rules(
         list[str] | None,
         typer.Option(metavar="PATH", help="Count the scenarios below PATH that name each rule (may be given again)."),
     ] = None,
+    incidents: Annotated[
+        list[str] | None,
+        typer.Option(metavar="PATH", help="Print the incidents instead, with the scenarios below PATH that tell them."),
+    ] = None,
 ) -> None:
     """Print the rules of password synchronization that scenarios are written for.
 
     With --coverage each rule is shown with the number of scenarios that name it; rules that none names are listed at
-    the end, and the exit code is then 1.
+    the end, and the exit code is then 1. With --incidents it is sixty cases that people met with the product, each with
+    the scenarios that tell it or the reason why none can; the exit code is 1 if one has neither.
 
     \b
     Examples:
       pwsync rules
       pwsync rules --coverage scenarios
+      pwsync rules --incidents scenarios
     """
+    if incidents:
+        _show_incidents(incidents)
+        return
     counts = _counts(coverage) if coverage else None
     for line in table(counts):
         say(line)
@@ -36,6 +49,23 @@ def rules(
         say(f"\n{len(counts) - len(missing)} of {len(counts)} rules have a scenario")
     if missing:
         say("without: " + ", ".join(missing))
+        raise typer.Exit(ExitCode.BROKE)
+
+
+def _show_incidents(paths: list[str]) -> None:
+    from simulator.scenario.incidents import IMPOSSIBLE, INCIDENTS, told_by
+
+    told = told_by({Path(case.path) for case in read_suite(paths).cases})
+    width = max(map(len, INCIDENTS.values()))
+    for number, symptom in INCIDENTS.items():
+        names = ", ".join(told[number]) or f"no scenario: {IMPOSSIBLE.get(number, 'not written yet')}"
+        say(f"{number:>2}  {symptom:<{width}}  {names}")
+    possible = INCIDENTS.keys() - IMPOSSIBLE.keys()
+    missing = [number for number in sorted(possible) if not told[number]]
+    count = sum(map(bool, told.values()))
+    say(f"\n{count} of {len(INCIDENTS)} incidents have a scenario, {len(IMPOSSIBLE)} can't have one")
+    if missing:
+        say("without: " + ", ".join(map(str, missing)))
         raise typer.Exit(ExitCode.BROKE)
 
 
