@@ -12,18 +12,20 @@ import ssl
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
+from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler
-from io import BytesIO
+from io import BufferedIOBase, BytesIO
 from socketserver import ThreadingTCPServer
 from threading import Lock, Thread
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, BinaryIO, Self, cast
 from urllib.parse import unquote_to_bytes, urlsplit
 
 from simulator.active_directory.port import PortUnavailable
 from simulator.azure_ad.http import BODY_MAX
 from simulator.azure_ad.wire import Answer, json_answer
 from simulator.certificates import Authority
+from simulator.serving.bodies import BadBody, BodyTooLong, CutOff, read_body
 
 IDLE_SECONDS = 120.0
 """How long a client may send nothing, or take nothing of what is sent to it."""
@@ -187,13 +189,23 @@ class _Server(ThreadingTCPServer):
             _log.error("a fault of pwsync itself, serving a connection", exc_info=error)
 
 
+class _Lines:
+    """A connection's lines, of which the last is remembered."""
+
+    def __init__(self, file: BufferedIOBase) -> None:
+        self._file = file
+        self.last: bytes | None = None
+
+    def readline(self, most: int = -1) -> bytes:
+        self.last = self._file.readline(most)
+        return self.last
+
+
 class _Handler(BaseHTTPRequestHandler):
     """One connection: TLS, then requests until one side has had enough."""
 
     protocol_version = "HTTP/1.1"
     timeout = IDLE_SECONDS
-    error_content_type = "application/json"
-    error_message_format = '{"error":{"code":"BadRequest","message":"%(code)d %(message)s"}}'
     server: _Server
 
     def setup(self) -> None:
@@ -215,6 +227,37 @@ class _Handler(BaseHTTPRequestHandler):
             self.request.settimeout(0.5)
             self.request.unwrap()
         self.request.close()
+
+    def send_error(self, code: int, message: str | None = None, explain: str | None = None) -> None:
+        """Refuse a request that can't be read, in the shape of all other refusals; the connection ends."""
+        self.close_connection = True
+        text = message or HTTPStatus(code).phrase
+        if not hasattr(self, "command") or self.command is None:
+            self.command = ""
+        if not hasattr(self, "request_version"):
+            self.request_version = self.protocol_version
+        self._send(json_answer(code, {"error": {"code": HTTPStatus(code).phrase.replace(" ", ""), "message": text}}))
+
+    def parse_request(self) -> bool:
+        """Read a request's head. One that breaks off is no request, though the standard library takes it for one."""
+        file = self.rfile
+        lines = _Lines(file)
+        self.rfile = cast("BufferedIOBase", lines)
+        try:
+            fine = super().parse_request()
+        finally:
+            self.rfile = file
+        if fine and lines.last == b"":
+            self.close_connection = True
+            return False
+        return fine
+
+    def handle_expect_100(self) -> bool:
+        """Ask for the body, unless it is announced to be longer than what is taken."""
+        length = self.headers.get("Content-Length", "0")
+        if length.isascii() and length.isdigit() and (len(length) > 16 or int(length) > BODY_MAX):
+            return True
+        return super().handle_expect_100()
 
     def log_message(self, format: str, *args: Any) -> None:
         """Nothing is logged of single requests."""
@@ -249,21 +292,26 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _environ(self) -> dict[str, Any] | None:
         """The WSGI environment; None if the request was answered, or broke off."""
-        length = self.headers.get("Content-Length", "")
-        if self.headers.get("Transfer-Encoding") is not None:
-            self.close_connection = True
-            self._send(json_answer(411, {"error": {"code": "LengthRequired", "message": "say Content-Length"}}))
-            return None
-        wanted = int(length) if length.isascii() and length.isdigit() and len(length) < 19 else -1
-        body = b""
-        if length and not 0 <= wanted <= BODY_MAX:
+        length, body = "", b""
+        try:
+            body = read_body(
+                cast("BinaryIO", self.rfile),
+                self.headers.get_all("Content-Length", []),
+                self.headers.get_all("Transfer-Encoding", []),
+                self.request_version,
+                BODY_MAX,
+            )
+            length = str(len(body)) if body or "Content-Length" in self.headers else ""
+            url = urlsplit(self.path) if not self.path.startswith("/") else None
+        except BodyTooLong:
             self.close_connection = True  # what is not read would be taken for the next request
-        elif wanted > 0:
-            body = self.rfile.read(wanted)
-            if len(body) < wanted:
-                self.close_connection = True
-                return None
-        url = urlsplit(self.path) if not self.path.startswith("/") else None
+            length, url = self.headers.get("Content-Length", str(BODY_MAX + 1)), None
+        except CutOff:
+            self.close_connection = True
+            return None
+        except (BadBody, ValueError) as problem:
+            self.send_error(problem.status if isinstance(problem, BadBody) else 400, str(problem))
+            return None
         target = self.path if url is None else f"{url.path or '/'}{'?' if url.query else ''}{url.query}"
         path, _, query = target.partition("?")
         environ: dict[str, Any] = {}

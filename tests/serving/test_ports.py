@@ -98,10 +98,12 @@ class TestBodies:
     @pytest.mark.parametrize(
         ("request_line", "status"),
         [
-            (b"GET / HTTP/1.1\r\nHost: localhost\r\nContent-Length: x\r\n", b"200"),
+            (b"GET / HTTP/1.1\r\nHost: localhost\r\nContent-Length: x\r\n", b"400"),
             (b"POST /time HTTP/1.1\r\nHost: localhost\r\nContent-Length: -1\r\n", b"400"),
             (b"POST /time HTTP/1.1\r\nHost: localhost\r\nContent-Length: 99999999999\r\n", b"413"),
-            (b"POST /time HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n", b"411"),
+            (b"POST /time HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: gzip, chunked\r\n", b"501"),
+            (b"GET http://[::1/ HTTP/1.1\r\nHost: localhost\r\n", b"400"),
+            (b'GET / "quoted" HTTP/1.1\r\n', b"400"),
             (b"POST / HTTP/1.1\r\nHost: graph.microsoft.com\r\nContent-Length: 99999999999\r\n", b"413"),
             (b"POST / HTTP/1.1\r\nHost: graph.microsoft.com\r\nContent-Length: 1e3\r\n", b"400"),
             (b"BREW / HTTP/1.1\r\nHost: localhost\r\n", b"501"),
