@@ -14,7 +14,7 @@ _MESSAGE_LIFE = timedelta(minutes=10)
 
 
 def request(dialect: Dialect, address: str, name: str, password: str, now: datetime, message_id: str = "") -> bytes:
-    """A request for a token for the cloud. Raises ValueError for texts that XML has no characters for."""
+    """A request for a token for the cloud. With texts that XML has no characters for it is one that nobody can read."""
     envelope = (
         f'<s:Envelope xmlns:s="{SOAP}" xmlns:a="{ADDRESSING}" xmlns:u="{UTILITY}"><s:Header>'
         f'<a:Action s:mustUnderstand="1">{dialect.request_action}</a:Action>'
@@ -29,7 +29,7 @@ def request(dialect: Dialect, address: str, name: str, password: str, now: datet
         f"<t:KeyType>{dialect.key_type}</t:KeyType><t:RequestType>{dialect.request_type}</t:RequestType>"
         f"</t:RequestSecurityToken></s:Body></s:Envelope>"
     )
-    return envelope.encode()
+    return envelope.encode("utf-8", "surrogatepass")
 
 
 def token(answer: bytes, dialect: Dialect) -> tuple[bytes, str]:
