@@ -382,10 +382,13 @@ class ObjectCycle:
             self._state.touch_object(record)
 
 
-def cloud_attributes(record: ObjectState, attributes: Mapping[str, Sequence[str]]) -> dict[str, AttributeValue]:
-    """What the tenant gets of an object: its attributes under the tenant's names. Absent ones are left out."""
+def cloud_attributes(record: ObjectState, attributes: Mapping[str, Sequence[str]]) -> dict[str, AttributeValue | None]:
+    """What the tenant gets of an object: its attributes under the tenant's names.
+
+    Absent ones are None: the tenant keeps what it is not told of.
+    """
     account = scope.first(attributes, "samaccountname")
-    sent: dict[str, AttributeValue] = {
+    sent: dict[str, AttributeValue | None] = {
         "userPrincipalName": scope.first(attributes, "userprincipalname") or f"{account}@{record.domain}",
         "accountEnabled": not scope.account_control(attributes) & scope.ACCOUNT_DISABLED,
         "dnsDomainName": record.domain,
@@ -393,13 +396,12 @@ def cloud_attributes(record: ObjectState, attributes: Mapping[str, Sequence[str]
     }
     for name, source in _TO_CLOUD:
         values = attributes.get(source)
-        if values:
-            sent[name] = values[0]
-    if addresses := attributes.get("proxyaddresses"):
-        sent["proxyAddresses"] = list(addresses)
+        sent[name] = values[0] if values else None
+    addresses = attributes.get("proxyaddresses")
+    sent["proxyAddresses"] = list(addresses) if addresses else None
     return sent
 
 
-def _digest(attributes: Mapping[str, AttributeValue]) -> bytes:
+def _digest(attributes: Mapping[str, AttributeValue | None]) -> bytes:
     """Eight bytes that change with any attribute; never empty."""
     return blake2b(repr(attributes).encode("utf-8", "surrogatepass"), digest_size=8).digest()

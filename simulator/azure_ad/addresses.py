@@ -39,12 +39,9 @@ class Addresses:
             self._held.pop(object_id, None)
 
 
-def wished(attributes: Mapping[str, Any], mail_before: str | None) -> Iterator[str]:
-    """The addresses that an object wishes, each once; ``attributes`` by lower-case name.
-
-    mail_before: what the object has, which holds where ``mail`` is not told.
-    """
-    mail = attributes.get("mail", mail_before)
+def wished(attributes: Mapping[str, Any]) -> Iterator[str]:
+    """The addresses that an object wishes, each once; ``attributes`` by lower-case name."""
+    mail = attributes.get("mail")
     found = [mail] if isinstance(mail, str) and mail else []
     return iter(dict.fromkeys(folded(each) for each in (*found, *_proxies(attributes))))
 

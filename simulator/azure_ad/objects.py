@@ -10,6 +10,7 @@ unconfirmed: here at once).
 from __future__ import annotations
 
 import struct
+from base64 import b64decode
 from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Any, NamedTuple
@@ -160,15 +161,15 @@ class ObjectWriter:
             return _success(obj)
         if found is None and not obj.source_anchor:
             return _failure(obj, "ObjectNotFound", f"the tenant has no {obj.cloud_anchor}")
-        attributes = {name.lower(): value for name, value in obj.attributes.items()}
+        before = {} if found is None else {name.lower(): value for name, value in found.attributes.items()}
+        attributes = {**before, **{name.lower(): value for name, value in obj.attributes.items()}}
         own = None if found is None else found.id
-        taken = [each for each in wished(attributes, None) if self._addresses.taken(each, own)]
+        taken = [each for each in wished(attributes) if self._addresses.taken(each, own)]
         text = _DUPLICATE_TEXT.format(values="".join(f"ProxyAddresses {each};" for each in taken))
         if taken and not self._features() & RESILIENCY_BITS:
             return _failure(obj, DUPLICATE, text)
         found = self.others.put(obj)
-        if "mail" in attributes or "proxyaddresses" in attributes:
-            self._addresses.hold(found.id, tuple(each for each in wished(attributes, None) if each not in taken))
+        self._addresses.hold(found.id, tuple(each for each in wished(attributes) if each not in taken))
         return _success(obj, DUPLICATE, text) if taken else _success(obj)
 
     def _delete(self, obj: SyncObject) -> ObjectResult:
@@ -182,10 +183,10 @@ class ObjectWriter:
     def _write(self, obj: SyncObject, attributes: Mapping[str, Any]) -> ObjectResult:
         user = self._users.by_anchor(obj.source_anchor)
         known = user or self._users.deleted(obj.source_anchor, self._clock())
-        name = attributes.get("userprincipalname") or (known.upn if known is not None else None)
+        name = attributes.get("userprincipalname") or (self._wished_name(known) if known is not None else None)
         if name is None and obj.cloud_anchor:
             named = self.matcher.find(obj)
-            name = None if named is None else named.upn
+            name = None if named is None else self._wished_name(named)
         if not isinstance(name, str) or "@" not in name:
             return _failure(obj, INVALID_DATA, "a user needs a userPrincipalName with an @")
         if user is None or obj.cloud_anchor:
@@ -203,7 +204,8 @@ class ObjectWriter:
         holder = self._users.by_upn(name)
         name_taken = holder is not None and holder is not user
         own = None if user is None else user.id
-        addresses = tuple(wished(attributes, None if user is None else user.detail("mail")))
+        attributes = self._with_addresses(attributes, user)
+        addresses = tuple(wished(attributes))
         taken = [address for address in addresses if self._addresses.taken(address, own)]
         if not name_taken and not taken:
             written = self._put(obj.source_anchor, user, known, name, attributes, addresses)
@@ -218,12 +220,28 @@ class ObjectWriter:
         kept = tuple(address for address in addresses if address not in taken)
         mail = attributes.get("mail")
         lost = mail if isinstance(mail, str) and folded(mail) in taken else None
-        if lost is not None:
+        if lost:
             attributes = {**attributes, "mail": None}
         written = self._put(obj.source_anchor, user, known, upn, attributes, kept)
         self._keep_more(written, obj)
         self._quarantine[written.id] = _Wish(name if name_taken else None, lost, addresses)
         return _success(obj, DUPLICATE, text)
+
+    def _wished_name(self, user: CloudUser) -> str:
+        """The sign-in name that a user is to have: what it has, unless another is in the way of its own."""
+        wish = self._quarantine.get(user.id)
+        return user.upn if wish is None or wish.upn is None else wish.upn
+
+    def _with_addresses(self, attributes: Mapping[str, Any], user: CloudUser | None) -> Mapping[str, Any]:
+        """The attributes with the addresses that an export does not tell of, as they were wished before."""
+        if user is None or ("mail" in attributes and "proxyaddresses" in attributes):
+            return attributes
+        wish = self._quarantine.get(user.id)
+        before: dict[str, Any] = {"mail": user.detail("mail") if wish is None or wish.mail is None else wish.mail}
+        for name, value in self._more.get(user.id, {}).items():
+            if name.lower() == "proxyaddresses":
+                before["proxyaddresses"] = value
+        return before | dict(attributes)
 
     def _put(
         self,
@@ -257,10 +275,11 @@ class ObjectWriter:
         for name, value in obj.attributes.items():
             if name.lower() in _KEPT_ELSEWHERE:
                 continue
+            kept = self._more.get(user.id, {})
+            for known in [known for known in kept if known.lower() == name.lower()]:
+                del kept[known]
             if value is not None:
-                self._more.setdefault(user.id, {})[name] = value
-            elif user.id in self._more:
-                self._more[user.id].pop(name, None)
+                self._more.setdefault(user.id, kept)[name] = value
 
     def _substitute(self, wanted: str, user: CloudUser | None, known: CloudUser | None) -> str:
         """A sign-in name in place of one that is taken: the one the user has or had, else a new one."""
@@ -280,15 +299,22 @@ def _detail(attributes: Mapping[str, Any], name: str, user: CloudUser) -> str | 
     for source in _DETAIL_SOURCES[name]:
         if source in attributes:
             value = attributes[source]
-            if isinstance(value, bytes) and name == "onPremisesSecurityIdentifier":
+            if name == "onPremisesSecurityIdentifier":
                 return _sid(value)
             return value if isinstance(value, str) else None
     return user.detail(name)
 
 
-def _sid(value: bytes) -> str | None:
-    """The text of a security identifier's octets (MS-DTYP 2.4.2.2); None if they are none."""
-    if len(value) < 8 or value[0] != 1 or len(value) != 8 + 4 * value[1]:
+def _sid(value: object) -> str | None:
+    """The text of a security identifier, which agents send as octets or as their base64 (MS-DTYP 2.4.2); None: none."""
+    if isinstance(value, str):
+        if value.startswith("S-1-"):
+            return value
+        try:
+            value = b64decode(value, validate=True)
+        except ValueError:
+            return None
+    if not isinstance(value, bytes) or len(value) < 8 or value[0] != 1 or len(value) != 8 + 4 * value[1]:
         return None
     parts = struct.unpack(f"<{value[1]}I", value[8:])
     return "-".join(map(str, ("S", 1, int.from_bytes(value[2:8]), *parts)))

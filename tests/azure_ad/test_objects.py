@@ -185,3 +185,18 @@ def test_names_and_anchors_stay_unique(steps):
             assert tenant.users.by_id(user.id) is user
             assert tenant.find_by_upn(user.upn.upper()) is user
             assert user.source_anchor is None or tenant.find_by_anchor(user.source_anchor) is user
+
+
+@pytest.mark.parametrize(
+    ("sent", "shown"),
+    [
+        ("S-1-5-21-1-2-3-500", "S-1-5-21-1-2-3-500"),
+        ("AQUAAAAAAAUVAAAAAQAAAAIAAAADAAAA9AEAAA==", "S-1-5-21-1-2-3-500"),
+        (bytes.fromhex("010500000000000515000000010000000200000003000000f4010000"), "S-1-5-21-1-2-3-500"),
+        ("AQUA", None), ("%", None), (b"", None), (b"\x01\xff", None), (7, None), (None, None), (["S-1-5"], None),
+    ],
+)  # fmt: skip
+def test_security_identifier(tenant, export, sent, shown):
+    """A security identifier comes as octets, as their base64, or as text, and is shown as text."""
+    user = export(tenant, "alice", onPremiseSecurityIdentifier=sent)
+    assert user.detail("onPremisesSecurityIdentifier") == shown
