@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from simulator.served import RunningClock, ServedDirectories
 
 LDAP_PORT, LDAPS_PORT, HTTPS_PORT = 3890, 6360, 8443
+KERBEROS_PORT, MANAGED_LDAP_PORT, MANAGED_LDAPS_PORT = 8800, 3990, 6460
 YEARS = range(2000, 2100)
 """In which a served world may stand: its certificates are valid."""
 
@@ -56,6 +57,19 @@ def serve(
         int, typer.Option("--https-port", metavar="N", min=0, max=_PORT_MAX,
                           help="Port of tenant, replication and control; 0: any that is free.")
     ] = HTTPS_PORT,
+    kerberos_port: Annotated[
+        int, typer.Option("--kerberos-port", metavar="N", min=0, max=_PORT_MAX,
+                          help="Kerberos port (TCP and UDP) of the managed domain, once Domain Services is on; 0: any "
+                          "that is free.")
+    ] = KERBEROS_PORT,
+    managed_ldap_port: Annotated[
+        int, typer.Option("--managed-ldap-port", metavar="N", min=0, max=_PORT_MAX,
+                          help="LDAP port of the managed domain; 0: any that is free.")
+    ] = MANAGED_LDAP_PORT,
+    managed_ldaps_port: Annotated[
+        int, typer.Option("--managed-ldaps-port", metavar="N", min=0, max=_PORT_MAX,
+                          help="LDAPS port of the managed domain; 0: any that is free.")
+    ] = MANAGED_LDAPS_PORT,
     ca: Annotated[
         Path, typer.Option("--ca", metavar="FILE", help="Write the certificate that clients are to trust here.")
     ] = Path("pwsync-ca.pem"),
@@ -86,8 +100,9 @@ def serve(
 
     Every domain controller answers over LDAP, with StartTLS, and LDAPS. One HTTPS port has the tenant (sign-in,
     provisioning, Graph), AD FS, the directory's replication, and a control endpoint that shows what there is, does what
-    scenarios do, moves the clock, and breaks things. It prints where everything is and commands to try. Whatever
-    happens lasts until Ctrl-C. An agent of one's own: pwsync agent run.
+    scenarios do, moves the clock, and breaks things. A world with Domain Services has a managed domain: Kerberos, LDAP
+    and LDAPS, and a krb5.conf that leads there. It prints where everything is and commands to try. Whatever happens
+    lasts until Ctrl-C. An agent of one's own: pwsync agent run.
 
     Clients that know the tenant's real host names take the HTTPS port as their proxy. They must trust the certificate
     written to --ca. Each further controller gets the next port numbers. With --directory only the LDAP ports are there.
@@ -110,7 +125,7 @@ def serve(
 
         options = WorldOptions(
             file, people, host, ldap_port, ldaps_port, https_port, ca, config, start or datetime.now(UTC), pace,
-            seed_value, profile, with_agent, require_signing,
+            seed_value, profile, with_agent, require_signing, (kerberos_port, managed_ldap_port, managed_ldaps_port),
         )  # fmt: skip
         raise typer.Exit(serve_world(options))
     if with_agent or profile is not None or pace != 1.0:

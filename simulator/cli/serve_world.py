@@ -15,6 +15,7 @@ from simulator.cli.console import INTERRUPTED, check_overwritten, complain, read
 from simulator.scenario.result import ExitCode
 
 if TYPE_CHECKING:
+    from simulator.domain_services.port import ServedDomain
     from simulator.scenario.file import Case
     from simulator.serving.world import ServedWorld
 
@@ -40,12 +41,20 @@ class WorldOptions:
     profile: str | None
     hosted: bool
     require_signing: bool
+    managed: tuple[int, int, int] = (0, 0, 0)
+    """Ports of the managed domain: Kerberos, LDAP, LDAPS."""
+
+    @property
+    def krb5_conf(self) -> Path:
+        """Where the configuration for Kerberos' clients is written: beside the certificate."""
+        return self.ca.with_name("pwsync-krb5.conf")
 
 
 def serve_world(options: WorldOptions) -> int:
     """Serve until a signal comes; the exit code."""
     from pwsync.config_file import is_ours
     from simulator.active_directory.port import PortUnavailable
+    from simulator.serving.managed import Numbers
     from simulator.serving.world import serve_case
 
     check_overwritten(options.config, is_ours, "--config")
@@ -61,7 +70,10 @@ def serve_world(options: WorldOptions) -> int:
         ldaps_port=options.ldaps_port,
         https_port=options.https_port,
         require_signing=options.require_signing,
+        managed=Numbers(*options.managed),
     )
+    if served.world.tenant.domain_services is not None:
+        check_overwritten(options.krb5_conf, _is_krb5_conf, "--ca, beside which it is written")
     ended, signals = Event(), list[int]()
 
     def end(number: int, frame: object) -> None:
@@ -74,10 +86,15 @@ def serve_world(options: WorldOptions) -> int:
         with served:
             _write(served, options)
             _tell(served, options)
+            served.managed.on_open = lambda domain: _tell_managed(domain, options)
             while not ended.wait(1.0):
                 continue
     except PortUnavailable as problem:
-        refuse(str(problem), "another program may hold it: choose --https-port, --ldap-port and --ldaps-port")
+        refuse(
+            str(problem),
+            "another program may hold it: choose --https-port, --ldap-port and --ldaps-port, "
+            "--kerberos-port and the managed domain's",
+        )
     finally:
         served.close_store()
     say("stopped")
@@ -152,6 +169,8 @@ def _tell(served: ServedWorld, options: WorldOptions) -> None:
     say(f"  id          {served.world.tenant.tenant_id}")
     say(f"  signs in    {name}, password {password}: an administrator")
     say(f"  application {served.client[0]}, secret {served.client[1]}")
+    if served.managed.domain is not None:
+        _tell_managed(served.managed.domain, options)
     say(f"control       {served.url}")
     say(f"  try         curl --cacert {ca} {served.url}/users")
     if options.hosted:
@@ -168,3 +187,26 @@ def _tell(served: ServedWorld, options: WorldOptions) -> None:
     say(f"\nIn the served world it is {served.world.clock():%Y-%m-%d %H:%M:%S} UTC, and time {pace}. Ctrl-C stops.")
     if options.host not in LOOPBACK:
         complain(f"note: whoever reaches {options.host} can change everything in this world")
+
+
+def _is_krb5_conf(octets: bytes) -> bool:
+    from simulator.domain_services.port import KRB5_CONF_HEAD
+
+    return octets.startswith(KRB5_CONF_HEAD.encode())
+
+
+def _tell_managed(domain: ServedDomain, options: WorldOptions) -> None:
+    """Write krb5.conf, and print what there is of the managed domain."""
+    path = options.krb5_conf
+    say(f"managed       {domain.server.dns}, Kerberos realm {domain.kerberos.centre.realm}")
+    numbers = f"Kerberos {domain.kerberos.port}, LDAP {domain.ldap.ldap_port}, LDAPS {domain.ldap.ldaps_port}"
+    say(f"  ports       {numbers}; it has what the tenant has twenty minutes later")
+    try:
+        if path.exists() and not _is_krb5_conf(path.read_bytes()):
+            complain(f'"{path}" is there already, and pwsync did not write it: it stays as it is')
+            return
+        path.write_text(domain.krb5_conf(), encoding="utf-8")
+    except OSError as error:
+        complain(f'can\'t write "{path}": {error.strerror}')
+        return
+    say(f"  try         KRB5_CONFIG={shlex.quote(str(path))} kinit USER")

@@ -6,13 +6,14 @@ import logging
 import selectors
 import socket
 import time
+from collections.abc import Callable
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from threading import RLock, Thread
 from typing import TYPE_CHECKING, Final, Self
 
 from simulator.active_directory.conversation import Faults
-from simulator.active_directory.port import PORT_MAX, PortUnavailable
+from simulator.active_directory.port import PORT_MAX, PortUnavailable, reset
 from simulator.domain_services.kerberos import FIELD_TOO_LONG, RESPONSE_TOO_BIG, KeyDistributionCenter
 
 if TYPE_CHECKING:
@@ -55,9 +56,9 @@ class _Stream:
 class KerberosPort:
     """Serves a KDC while its ``with`` block lasts: one number, TCP and UDP, one thread.
 
-    port: 0 for any that is free; afterwards the one taken. lock: held while the KDC is asked. ``faults.count`` tells
-    how often the port itself failed; it should be 0. Raises
-    :class:`~simulator.active_directory.port.PortUnavailable`.
+    port: 0 for any that is free; afterwards the one taken. lock: held while the KDC is asked. is_up: while it is not,
+    connections are reset and datagrams stay without answer. ``faults.count`` tells how often the port itself failed; it
+    should be 0. Raises :class:`~simulator.active_directory.port.PortUnavailable`.
     """
 
     def __init__(
@@ -68,11 +69,13 @@ class KerberosPort:
         port: int = 0,
         lock: RLock | None = None,
         limits: Limits | None = None,
+        is_up: Callable[[], bool] = lambda: True,
     ) -> None:
         self.centre = centre
         self.host = host
         self.port = port
         self.faults = Faults()
+        self.is_up = is_up
         self._lock = lock or RLock()
         self._limits = limits or Limits()
         self._streams: dict[socket.socket, _Stream] = {}
@@ -178,6 +181,9 @@ class KerberosPort:
                 _log.warning("a connection could not be taken: %s", problem)
                 self._drop_oldest(selector)
             return
+        if not self.is_up():
+            reset(raw)
+            return
         if len(self._streams) >= self._limits.connections:
             self._drop_oldest(selector)
         raw.setblocking(False)
@@ -195,7 +201,7 @@ class KerberosPort:
         except OSError:  # an answer could not be delivered
             return
         with self._lock:
-            answer = self.centre.answer(octets)
+            answer = self._ask(octets)
             if answer is not None and len(answer) > DATAGRAM_MAX:
                 answer = self.centre.error(RESPONSE_TOO_BIG)
         if answer is not None:
@@ -238,8 +244,11 @@ class KerberosPort:
             octets = bytes(received[_LENGTH : _LENGTH + size])
             del received[: _LENGTH + size]
             with self._lock:
-                answer = self.centre.answer(octets)
+                answer = self._ask(octets)
         if answer is None:
             return True
         stream.waiting += len(answer).to_bytes(_LENGTH, "big") + answer
         return False
+
+    def _ask(self, octets: bytes) -> bytes | None:
+        return self.centre.answer(octets) if self.is_up() else None

@@ -33,12 +33,16 @@ _SUBCODES: Final[dict[Reason, str]] = {
 
 @dataclass(frozen=True, slots=True)
 class Directory:
-    """What binds are judged by: the domain's names, its accounts, the time, and where challenges come from."""
+    """What binds are judged by: the domain's names, its accounts, the time, and where challenges come from.
+
+    is_up: whether there is such a domain now.
+    """
 
     server: ntlm.Server
     lookup: Callable[[str], Principal | None]
     clock: Callable[[], datetime]
     random: Random
+    is_up: Callable[[], bool] = lambda: True
 
     @property
     def base(self) -> str:

@@ -52,8 +52,8 @@ class ManagedConversation(LdapConversation):
         self._user: Principal | None = None
 
     def is_up(self) -> bool:
-        """It always is."""
-        return True
+        """Whether the domain is there."""
+        return self._directory.is_up()
 
     def perform(self, message: Message) -> bytes:
         """Carry out a request."""

@@ -23,6 +23,10 @@ if TYPE_CHECKING:
     from simulator.random import Randomness
 
 
+KRB5_CONF_HEAD = "# Written by pwsync serve: "
+"""How a krb5.conf of ours begins."""
+
+
 class ManagedPort(LdapPort):
     """The managed domain's LDAP, with StartTLS, and LDAPS; options are those of LdapPort."""
 
@@ -32,8 +36,14 @@ class ManagedPort(LdapPort):
         self._directory = directory
 
     def is_up(self) -> bool:
-        """It always is."""
-        return True
+        """Whether the domain is there."""
+        return self._directory.is_up()
+
+    def hang_up(self) -> None:
+        """Break all connections off."""
+        with self._book:
+            for each in self._connections:
+                each.shut()
 
     def converse(self, *, protected: bool) -> ManagedConversation:
         """What a new connection says."""
@@ -43,7 +53,9 @@ class ManagedPort(LdapPort):
 class ServedDomain:
     """A managed domain on real ports while the ``with`` block lasts.
 
-    domain, netbios: its names. kerberos_port, ldap_port, ldaps_port: 0 for any that are free. Raises PortUnavailable.
+    domain, netbios: its names. kerberos_port, ldap_port, ldaps_port: 0 for any that are free. is_up: whether there is
+    such a domain now; while there is none, connections are reset and datagrams stay without answer. Raises
+    PortUnavailable.
     """
 
     def __init__(
@@ -60,14 +72,15 @@ class ServedDomain:
         ldaps_port: int = 0,
         authority: Authority | None = None,
         lock: RLock | None = None,
+        is_up: Callable[[], bool] = lambda: True,
     ) -> None:
         server = Server(netbios or domain.partition(".")[0][:15].upper(), domain, SERVER_NAME)
         lock = lock or RLock()
         centre = KeyDistributionCenter(domain, lookup, clock, randomness, netbios=server.netbios)
-        directory = Directory(server, lookup, clock, randomness.child("domain-services/ldap"))
+        directory = Directory(server, lookup, clock, randomness.child("domain-services/ldap"), is_up)
         self.server = server
         self.directory = directory
-        self.kerberos = KerberosPort(centre, host=host, port=kerberos_port, lock=lock)
+        self.kerberos = KerberosPort(centre, host=host, port=kerberos_port, lock=lock, is_up=is_up)
         self.ldap = ManagedPort(
             directory, host=host, ldap_port=ldap_port, ldaps_port=ldaps_port, authority=authority, lock=lock
         )
@@ -96,7 +109,7 @@ class ServedDomain:
         realm, domain = self.kerberos.centre.realm, self.server.dns
         kinds = "aes256-cts-hmac-sha1-96 aes128-cts-hmac-sha1-96 arcfour-hmac-md5"
         return f"""\
-# Written by pwsync serve: the managed domain {domain}, while it is served. Use it with KRB5_CONFIG.
+{KRB5_CONF_HEAD}the managed domain {domain}, while it is served. Use it with KRB5_CONFIG.
 [libdefaults]
     default_realm = {realm}
     dns_lookup_kdc = false

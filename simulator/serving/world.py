@@ -21,6 +21,7 @@ from simulator.azure_ad.wire import Answer, Call, json_answer, read_form
 from simulator.certificates import Authority
 from simulator.serving.control import Control
 from simulator.serving.https import HangUp, HttpsPort
+from simulator.serving.managed import ManagedPorts, Numbers
 from simulator.serving.replication import PREFIX, ReplicationEndpoint
 from simulator.serving.time import WorldTime
 from simulator.wires import CloudWire
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
     from simulator.scenario.file import Case
     from simulator.world import World
 
+NO_NUMBERS = Numbers()
 LOCAL_NAMES = ("localhost", "127.0.0.1", "::1")
 ATTEMPTS_KEPT = 10_000
 """A served world may stand for weeks: of the calls that its wires have carried the last ones are kept."""
@@ -64,7 +66,7 @@ class ServedWorld:
     pace: see :class:`~simulator.serving.time.WorldTime`. ldap_port, ldaps_port, https_port: 0 for any that are free; of
     several controllers each further one gets the next numbers. hosted: the world's own agent runs within. invented: who
     was invented, for whoever wants to show one. client: id and secret of an application that may do everything.
-    Raises PortUnavailable.
+    managed: the managed domain's ports. Raises PortUnavailable.
     """
 
     def __init__(
@@ -81,6 +83,7 @@ class ServedWorld:
         authority: Authority | None = None,
         invented: tuple[Invented, ...] = (),
         client: tuple[str, str] = ("", ""),
+        managed: Numbers = NO_NUMBERS,
     ) -> None:
         self.world = world
         self.hosted = hosted
@@ -113,6 +116,8 @@ class ServedWorld:
             host=host,
             port=https_port,
         )
+        lock = cast("RLock", self.time)
+        self.managed = ManagedPorts(world, lock, self.authority, host=host, numbers=managed)
         self.control = Control(world, self.time, hosted=hosted)
         self.control.after_restore = self._hang_up
         self._replication = ReplicationEndpoint(world)
@@ -126,6 +131,7 @@ class ServedWorld:
                 opening.enter_context(TenantDouble(self._cloud))
             for port in self.directories:
                 opening.enter_context(port)
+            opening.enter_context(self.managed)
             opening.enter_context(self.https)
             self.time.set_pace(self._pace)
             self.time.start()
@@ -168,7 +174,9 @@ class ServedWorld:
                 self._tidy()
                 return answer
         if host in self._local:
-            return self.control.handle(call)
+            answer = self.control.handle(call)
+            self.managed.follow()
+            return answer
         known = [f"https://{each}" for each in (*self._cloud_hosts, *self._local)]
         message = f"This world has no https://{host}. It has: {'; '.join(sorted(known))}."
         return json_answer(404, {"error": {"code": "UnknownHost", "message": message}})
@@ -188,6 +196,7 @@ class ServedWorld:
         """Clients of the world that was left have to connect and sign on anew."""
         for port in self.directories:
             port.hang_up()
+        self.managed.hang_up()
         self._replication = ReplicationEndpoint(self.world)
 
     def _tidy(self) -> None:
