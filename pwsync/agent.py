@@ -7,7 +7,7 @@ it: a process that dies at any point is replaced by a new :class:`SyncAgent` ove
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -142,6 +142,13 @@ class SyncAgent:
         process = self._process or prepared(self._ports, self._store, self._link)[0]
         heard = (lambda connector: None) if passwords is None else passwords.heard
         return Examination(process, self._connect, heard).run(source_anchor)
+
+    def heed(self, diagnosis: Diagnosis) -> None:
+        """Keep the pause that the tenant asked a diagnosis for, as if it had asked a cycle."""
+        if diagnosis.pause is not None:
+            self._link.heed(diagnosis.pause)
+            with suppress(StoreError):  # then it holds in memory, and the next commit writes it
+                self._store.commit()
 
     # --- the service
 

@@ -8,8 +8,9 @@
 
 Source: product documentation, troubleshooting of password synchronization; the words are our own. It really asks (the
 tenant by a call, a controller by a bind and by a request for changes) and changes nothing: no event is written, nothing
-is stored, and the agent's own token, connections and generators are left alone. Known blind spot of the product: a
-controller that rejects replication (8456) is taken for healthy.
+is stored, and the agent's own token, connections and generators are left alone. Should the tenant ask for a pause, the
+diagnosis says so, and whoever ordered it has the agent heed it (:meth:`pwsync.agent.SyncAgent.heed`). Known blind spot
+of the product: a controller that rejects replication (8456) is taken for healthy.
 """
 
 from __future__ import annotations
@@ -65,6 +66,7 @@ class Examination:
         self._connect = connect
         self._heard = heard
         self._now = ports.clock()
+        self._pause: float | None = None
 
     def run(self, source_anchor: str | None = None) -> Diagnosis:
         """Examine everything, or what concerns one user."""
@@ -77,7 +79,7 @@ class Examination:
                 checks += self._domain(connector)
         if source_anchor is not None:
             checks += self._object(source_anchor, connectors)
-        return Diagnosis(self._now, tuple(checks))
+        return Diagnosis(self._now, tuple(checks), self._pause)
 
     def _concerned(self, anchor: str | None) -> list[Connector]:
         """The connectors to examine: that of the user's domain, where it is known."""
@@ -95,7 +97,8 @@ class Examination:
         try:
             return self._connect(self._ports)[1].company_configuration()
         except TenantError as error:
-            return str(error)
+            self._pause = error.retry_after
+            return str(error) if self._pause is None else f"{error} It asks for a pause of {self._pause:g} s."
 
     def _has_feature(self, bit: int) -> bool | None:
         return None if isinstance(self._company, str) else bool(self._company.dirsync_features & bit)
@@ -242,9 +245,16 @@ class Examination:
             yield Check("object", dn, "must-change", verdict, "temporary-password")
             return
         yield Check("object", dn, "must-change", "The password is not kept back as a temporary one.")
-        last = NONE if password is None else password.status
-        verdict = "There was no attempt yet." if last == NONE else f"The last attempt ended with {last}."
-        yield Check("object", dn, "history", verdict)
+        yield Check("object", dn, "history", self._history(password))
+
+    def _history(self, password: PasswordState | None) -> str:
+        """The last of the attempts that the object log has kept."""
+        if password is None or password.status == NONE:
+            return "There was no attempt yet."
+        attempts = self._process.store.attempts(password.anchor, self._now)
+        if not attempts:
+            return f"There was no attempt in the last seven days; the one before ended with {password.status}."
+        return f"The last attempt, at {attempts[-1].time:%Y-%m-%d %H:%M:%S} UTC, ended with {attempts[-1].result}."
 
     def _subject(self, anchor: str, connectors: Sequence[Connector]) -> ObjectState | None:
         """The object as of the last object cycle; one that was never imported as it is in the directory."""

@@ -27,10 +27,14 @@ class Check:
 
 @dataclass(frozen=True)
 class Diagnosis:
-    """All checks in the order in which they were made."""
+    """All checks in the order in which they were made.
+
+    pause: for so many seconds the tenant wants no further call; None if it did not say so.
+    """
 
     time: datetime
     checks: tuple[Check, ...]
+    pause: float | None = None
 
     @property
     def finds(self) -> tuple[str, ...]:

@@ -20,7 +20,6 @@ from typing import Any
 
 from pwsync.agent import SyncAgent
 from pwsync.config_file import Configuration
-from pwsync.diagnosis import Diagnosis
 from pwsync.errors import AgentError, NotSupported, Refused, RequiresObjectSync
 from pwsync.event_file import SUFFIX, EventFile
 from pwsync.event_log import Event
@@ -192,7 +191,7 @@ class Service:
             times = {"next": due, "now": self._time(), **self._cycles}
             return {name: None if when is None else when.isoformat() for name, when in times.items()}
         if order == "diagnose":
-            return as_values(self.agent.diagnose(said.get("anchor")))
+            return diagnosed(self.agent, said.get("anchor"))
         if order == "full-sync" and isinstance(domain, str):
             self.agent.full_password_sync(domain)
             return {}
@@ -269,8 +268,10 @@ class _Alarm:
                     self._set.set()
 
 
-def as_values(diagnosis: Diagnosis) -> Mapping[str, Any]:
-    """A diagnosis for an operator: as JSON, and its text."""
+def diagnosed(agent: SyncAgent, anchor: str | None) -> Mapping[str, Any]:
+    """A diagnosis for an operator: as JSON, and its text. A pause that the tenant asked for is heeded."""
+    diagnosis = agent.diagnose(anchor)
+    agent.heed(diagnosis)
     return {**diagnosis.as_json(), "text": diagnosis.text()}
 
 

@@ -23,7 +23,6 @@ from simulator.scenario.result import ExitCode
 if TYPE_CHECKING:
     from pwsync.agent import SyncAgent
     from pwsync.config_file import Configuration
-    from pwsync.diagnosis import Diagnosis
     from pwsync.store_view import UserView
     from pwsync.timekeeper import Timekeeper
     from pwsync.windows_log import Record
@@ -141,7 +140,7 @@ def diagnose(
     """
     configuration = configuration_of(config)
     anchor = None if user is None else found(configuration, user).anchor
-    answer = dict(order(configuration, "diagnose", lambda made: as_values(made.diagnose(anchor)), anchor=anchor))
+    answer = dict(order(configuration, "diagnose", lambda made: diagnosed(made, anchor), anchor=anchor))
     text = answer.pop("text")
     say(json.dumps(answer, indent=2) if as_json else text)
     raise typer.Exit(ExitCode.HELD if answer["finds"] == ["ok"] else ExitCode.BROKE)
@@ -282,11 +281,11 @@ def found(configuration: Configuration, user: str) -> UserView:
         refuse(str(error))
 
 
-def as_values(diagnosis: Diagnosis) -> Mapping[str, Any]:
+def diagnosed(made: SyncAgent, anchor: str | None) -> Mapping[str, Any]:
     """A diagnosis as an order's answer."""
-    from pwsync.service import as_values as values
+    from pwsync.service import diagnosed as carried_out
 
-    return values(diagnosis)
+    return carried_out(made, anchor)
 
 
 def show(record: Record, *, full: bool = False) -> None:

@@ -47,7 +47,20 @@ class TestOrder:
             ("connector", "heartbeat"), ("domain", "reach"), ("domain", "credentials"), ("domain", "rights"),
             ("object", "state"), ("object", "rules"), ("object", "must-change"), ("object", "history"),
         ]  # fmt: skip
-        assert verdict(found, "history") == "The last attempt ended with Success."
+        assert verdict(found, "history") == "The last attempt, at 2017-01-13 09:00:00 UTC, ended with Success."
+
+    def test_history_is_kept_for_a_week(self, lab: Any) -> None:
+        """What is older than the object log says that it is; who was never sent has none."""
+        lab.domain.add("alice")
+        lab.domain.add("bob", None)
+        agent = lab.settled()
+        lab.now += timedelta(days=7)
+        assert "The last attempt, at" in verdict(agent.diagnose(lab.anchor("alice")), "history")
+        lab.now += timedelta(seconds=1)
+        assert verdict(agent.diagnose(lab.anchor("alice")), "history") == (
+            "There was no attempt in the last seven days; the one before ended with Success."
+        )
+        assert verdict(agent.diagnose(lab.anchor("bob")), "history") == "There was no attempt yet."
 
     def test_everything_wrong(self, lab: Any) -> None:
         """A finding ends nothing but what can't be known after it; each word comes once, in the product's order."""
@@ -93,6 +106,40 @@ class TestTenant:
         for features, word in ((1, "ok"), (0, "feature-off"), (16384, "feature-off"), (16385, "ok")):
             lab.tenant.features = features
             assert agent.diagnose().finds == (word,)
+
+    def test_pause_is_told_and_can_be_heeded(self, lab: Any) -> None:
+        """A Retry-After is part of the diagnosis, changes nothing until the agent is told to heed it, and then stays."""
+        agent = lab.settled()
+        lab.tenant.failures.append(("configuration", Throttled(429, retry_after=5400.0)))
+        found = agent.diagnose()
+        assert found.pause == 5400.0
+        assert "pause of 5400 s" in verdict(found, "feature")
+        assert lab.commits == 0
+        assert agent.diagnose().pause is None
+        agent.heed(found)
+        agent.heed(agent.diagnose())
+        assert "wants no calls" in verdict(agent.diagnose(), "feature")
+        lab.forget()
+        agent = lab.reborn(agent)
+        lab.run(agent, 89)
+        assert lab.tenant.calls == []
+        lab.run(agent, 5)
+        assert lab.tenant.calls == ["token", "ping"]
+
+    def test_pause_that_can_not_be_stored_holds(self, lab: Any) -> None:
+        """A store that takes nothing costs the pause its restart, not itself."""
+        agent = lab.settled()
+        lab.tenant.failures.append(("configuration", Throttled(503, retry_after=5400.0)))
+
+        def full(number: int) -> None:
+            raise OSError("no space left")
+
+        lab.on_commit = full
+        agent.heed(agent.diagnose())
+        lab.on_commit = lambda number: None
+        lab.forget()
+        lab.run(agent, 80)
+        assert lab.tenant.calls == []
 
     @pytest.mark.parametrize("error", [TransportError("no answer"), Throttled(503)])
     def test_no_answer(self, lab: Any, error: Any) -> None:
@@ -309,7 +356,7 @@ class TestForms:
             "        The object is in scope, and the tenant has it.",
             "        The rules synchronize the object's password.",
             "        The password is not kept back as a temporary one.",
-            "        The last attempt ended with Success.",
+            "        The last attempt, at 2017-01-13 09:00:00 UTC, ended with Success.",
             "",
             "Found: missing-rights",
         ]
