@@ -13,6 +13,7 @@ _PATH = "/v1.0/directory/deletedItems"
 
 
 @on("GET", f"{_PATH}/microsoft.graph.user", "deleted users, for 30 days", READ_USERS)
+@on("GET", f"{_PATH}/graph.user", "the same by the short name of the type", READ_USERS)
 def _list(request: Request) -> Answer:
     now = request.tenant.clock()
     return list_users(
