@@ -7,7 +7,7 @@ searched by.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 
@@ -282,25 +282,26 @@ def _contains(text: str, pieces: Sequence[str]) -> bool:
 
 
 def _rule(node: Match, attribute: Attribute, replica: Replica) -> Test:
-    key = attribute.key
-    if node.rule in (BIT_AND, BIT_OR):
-        mask = assertion(attribute, node.value)
-        if not isinstance(mask, int):
-            return never
-        bits, every = mask, node.rule == BIT_AND
-
-        def test(entry: Entry) -> bool:
-            found = entry.get(key)
-            if not isinstance(found, int):
-                return False
-            return (found & bits) == bits if every else bool(found & bits)
-
-        return test
-    if node.rule == IN_CHAIN:
-        return _chain(node, attribute, replica)
     if not node.rule:
         return _equality(node, attribute, replica)
-    return never
+    rule = MATCHING_RULES.get(node.rule)
+    return never if rule is None else rule(node, attribute, replica)
+
+
+def _bits(node: Match, attribute: Attribute, replica: Replica) -> Test:
+    """All bits of a mask, or any of them."""
+    mask, key = assertion(attribute, node.value), attribute.key
+    if not isinstance(mask, int):
+        return never
+    bits, every = mask, node.rule == BIT_AND
+
+    def test(entry: Entry) -> bool:
+        found = entry.get(key)
+        if not isinstance(found, int):
+            return False
+        return (found & bits) == bits if every else bool(found & bits)
+
+    return test
 
 
 def _chain(node: Match, attribute: Attribute, replica: Replica) -> Test:
@@ -317,6 +318,14 @@ def _chain(node: Match, attribute: Attribute, replica: Replica) -> Test:
         holding = _reachable(goal, lambda guid: replica.groups_of.get(guid, ()))
         return lambda entry: entry.guid in holding
     return _chain_of_names(goal, attribute.key, replica)
+
+
+MATCHING_RULES: Mapping[str, Callable[[Match, Attribute, Replica], Test]] = {
+    BIT_AND: _bits,
+    BIT_OR: _bits,
+    IN_CHAIN: _chain,
+}
+"""The rules of extensible matches; under any other nothing matches."""
 
 
 def _reachable(start: Entry, step: Callable[[bytes], Iterable[bytes]]) -> set[bytes]:

@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import hmac
 from collections.abc import Callable, Mapping, Sequence
+from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from pwsync.errors import ReplicationError
@@ -34,6 +35,7 @@ ACCESS_DENIED, INVALID_HANDLE, INVALID_PARAMETER, SERVER_UNAVAILABLE = 5, 6, 87,
 OBJECT_NOT_FOUND, INVALID_REQUEST, BAD_NAME, BAD_CONTEXT = 8333, 8437, 8439, 8440
 DRA_ACCESS_DENIED, SOURCE_DISABLED, OTHER_EPOCH = 8453, 8456, 8593
 LOGON_FAILURE = 1326
+UNKNOWN_OPERATION = 1745
 RID_LAYER = frozenset(("unicodepwd", "dbcspwd", "ntpwdhistory", "lmpwdhistory"))
 DELETION, SUPPLEMENTAL = "isdeleted", "supplementalcredentials"
 OBJECTS_MAX = 1000
@@ -56,6 +58,22 @@ class Session(NamedTuple):
     epoch: int
 
 
+class Operation(NamedTuple):
+    """One operation: the method of :class:`ReplicationServer` that answers it, and what it is good for."""
+
+    method: str
+    about: str
+
+
+OPERATIONS: Mapping[str, Operation] = {
+    "negotiate": Operation("_negotiate", "begin a bind: the server's challenge (IDL_DRSBind's security context)"),
+    "authenticate": Operation("_authenticate", "end it: NTLMv2 proof, a handle in return (IDL_DRSBind)"),
+    "get-nc-changes": Operation("_get_changes", "changes since a cookie, or one object (IDL_DRSGetNCChanges)"),
+    "unbind": Operation("_unbind", "give the handle back (IDL_DRSUnbind)"),
+}
+"""What is answered, by name."""
+
+
 class ReplicationServer:
     """One client's way into a controller. :meth:`call` answers the operations of a replication channel.
 
@@ -67,20 +85,17 @@ class ReplicationServer:
         self._observed = observed
         self._challenges: dict[int, bytes] = {}
         self._sessions: dict[bytes, Session] = {}
-        self._operations: dict[str, Callable[[Mapping[str, Any]], dict[str, Any]]] = {
-            "negotiate": self._negotiate,
-            "authenticate": self._authenticate,
-            "get-nc-changes": self._get_changes,
-            "unbind": self._unbind,
-        }
 
     def call(self, operation: str, message: Mapping[str, Any]) -> Mapping[str, Any]:
         """Answer one operation. Raises ReplicationError with the Win32 code of a refusal."""
         if self._controller.state == "down":
             raise ReplicationError(SERVER_UNAVAILABLE, "The RPC server is unavailable.")
-        perform = self._operations.get(operation)
-        if perform is None:
-            raise ReplicationError(1745, f"unknown operation {operation!r}: {', '.join(self._operations)} are known")
+        if operation not in OPERATIONS:
+            nearest = get_close_matches(operation[:100], OPERATIONS, n=1)
+            hint = f" The nearest is {nearest[0]}." if nearest else ""
+            text = f"unknown operation {operation[:100]!r}.{hint} Known: {', '.join(OPERATIONS)}."
+            raise ReplicationError(UNKNOWN_OPERATION, text)
+        perform: Callable[[Mapping[str, Any]], dict[str, Any]] = getattr(self, OPERATIONS[operation].method)
         try:
             return perform(message)
         except (KeyError, TypeError, AttributeError) as problem:
