@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 
 from simulator.invariants.base import Invariant, Violation
 from simulator.network import Attempt
 
 LENGTH_MIN = 8
 """Shorter passwords turn up by chance."""
+
+PAGE = 4096
+"""So much of the store is compared at once with what it was when it was last searched."""
+
+Needle = tuple[str, str, bytes]
+"""Whose secret it is, what it is, and the octets to look for."""
 
 
 class NoSecretLeaks(Invariant):
@@ -21,9 +27,11 @@ class NoSecretLeaks(Invariant):
         self._lines = 0
         self._events = 0
         self._requests = 0
-        self._needles: list[tuple[str, str, bytes]] = []
+        self._needles: list[Needle] = []
         self._known: set[bytes] = set()
         self._in_store: list[Violation] = []
+        self._searched = b""
+        self._searched_for = 0
         self.world.network.watchers.append(self._committed)
 
     def instant(self) -> Iterable[Violation]:
@@ -37,9 +45,17 @@ class NoSecretLeaks(Invariant):
 
     def _committed(self, attempt: Attempt) -> None:
         """Look at the store at every commit: what the next one erases was on the disk all the same."""
-        if attempt.on == "store.commit":
-            self._learn()
-            self._in_store += self._find("the agent's store", self.world.store.image())
+        if attempt.on != "store.commit":
+            return
+        self._learn()
+        image, before = self.world.store.image(), self._searched
+        fresh = self._needles[self._searched_for :]
+        self._in_store += self._find("the agent's store", image, fresh)
+        known = self._needles[: self._searched_for]
+        longest = max((len(needle) for _, _, needle in known), default=0)
+        for first, after in changed(before, image):
+            self._in_store += self._find("the agent's store", image[max(0, first - longest) : after + longest], known)
+        self._searched, self._searched_for = image, len(self._needles)
 
     def _search(self) -> Iterator[Violation]:
         world = self.world
@@ -84,8 +100,8 @@ class NoSecretLeaks(Invariant):
                 yield account.display_name
                 yield account.dn
 
-    def _find(self, where: str, data: bytes) -> Iterator[Violation]:
-        for user, secret, needle in self._needles:
+    def _find(self, where: str, data: bytes, needles: Sequence[Needle] | None = None) -> Iterator[Violation]:
+        for user, secret, needle in self._needles if needles is None else needles:
             if needle in data:
                 yield Violation(
                     held=f"{secret} is a secret",
@@ -93,3 +109,16 @@ class NoSecretLeaks(Invariant):
                     about=user,
                     key=f"{where}/{secret}",
                 )
+
+
+def changed(before: bytes, after: bytes) -> Iterator[tuple[int, int]]:
+    """Stretches of a file that are not as they were, in whole pages: where each begins and where it ends."""
+    first: int | None = None
+    for start in range(0, len(after), PAGE):
+        if before[start : start + PAGE] != after[start : start + PAGE]:
+            first = start if first is None else first
+        elif first is not None:
+            yield first, start
+            first = None
+    if first is not None:
+        yield first, len(after)
