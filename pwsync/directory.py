@@ -29,6 +29,7 @@ ATTRIBUTES: Final = (
     "givenName",
     "sn",
     "mail",
+    "mailNickname",
     "proxyAddresses",
     "msExchRecipientTypeDetails",
     "userAccountControl",

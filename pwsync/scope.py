@@ -16,6 +16,7 @@ SYSTEM_OBJECT: Final = "system-object"
 NO_ACCOUNT_NAME: Final = "no-account-name"
 SERVICE_ACCOUNT: Final = "service-account"
 REPLICATION_VICTIM: Final = "replication-victim"
+SYSTEM_MAILBOX: Final = "system-mailbox"
 LINKED_MAILBOX: Final = "linked-mailbox"
 JOINED: Final = "joined"
 OUTSIDE_OUS: Final = "outside-ous"
@@ -30,6 +31,10 @@ ACCOUNT_DISABLED: Final = 0x2
 """``userAccountControl``: the account is disabled."""
 
 _LINKED_MAILBOX_TYPE: Final = "2"
+_SYSTEM_MAILBOX_TYPES: Final = 0x21C0_7000
+"""Bits of ``msExchRecipientTypeDetails`` that mean nothing to Exchange Online: mail-enabled public folders, mailboxes of
+the system attendant and of databases, mailbox plans, discovery mailboxes (product documentation: default
+configuration)."""
 
 Attributes = Mapping[str, Sequence[str]]
 """An object's attributes: name in lower case -> values as text."""
@@ -46,6 +51,7 @@ def object_left_out(dn: str, attributes: Attributes, scope: Scope, naming_contex
         return SYSTEM_OBJECT
     return (
         _name_left_out(first(attributes, "samaccountname"))
+        or _mailbox_left_out(attributes)
         or (LINKED_MAILBOX if first(attributes, "msexchrecipienttypedetails") == _LINKED_MAILBOX_TYPE else None)
         or place_left_out(dn, scope, naming_context)
         or (EXCLUDED_ATTRIBUTE if _has_excluded_attribute(attributes, scope) else None)
@@ -141,9 +147,17 @@ def _name_left_out(name: str) -> str | None:
         return NO_ACCOUNT_NAME
     if folded.startswith(("msol_", "aad_", "systemmailbox{")) or folded == "support_388945a0":
         return SERVICE_ACCOUNT
-    if folded.startswith("cas_") and folded.endswith("}"):
+    if folded.startswith("cas_") and "}" in folded:
         return SERVICE_ACCOUNT
     return None
+
+
+def _mailbox_left_out(attributes: Attributes) -> str | None:
+    nickname = first(attributes, "mailnickname").lower()
+    if nickname.startswith("systemmailbox{") or (nickname.startswith("cas_") and "}" in nickname):
+        return SYSTEM_MAILBOX
+    details = first(attributes, "msexchrecipienttypedetails")
+    return SYSTEM_MAILBOX if details.isdecimal() and int(details) & _SYSTEM_MAILBOX_TYPES else None
 
 
 def _has_excluded_attribute(attributes: Attributes, scope: Scope) -> bool:

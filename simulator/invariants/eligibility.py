@@ -13,7 +13,9 @@ from simulator.active_directory.state import Account, Domain
 
 SYSTEM_OBJECT = "system object"
 
-NEVER = ("msol_", "aad_", "support_388945a0", "cas_", "systemmailbox{")
+NEVER = ("msol_", "aad_", "systemmailbox{")
+MAILBOX_BITS = (12, 13, 14, 22, 23, 24, 29)
+"""Of ``msExchRecipientTypeDetails``: mailboxes of Exchange's own (product documentation: default configuration)."""
 
 
 def why_not(account: Account, domain: Domain, scope: Scope) -> str | None:
@@ -22,7 +24,7 @@ def why_not(account: Account, domain: Domain, scope: Scope) -> str | None:
         return f"class {account.user_class}"
     if not account.enabled:
         return "disabled"
-    if account.critical or account.name.lower().startswith(NEVER):
+    if account.critical or _is_of_the_system(account.name.lower()) or _is_exchanges_own(account):
         return SYSTEM_OBJECT
     dn = account.dn.lower()
     if scope.ous and not any(below(dn, ou, domain) for ou in scope.ous):
@@ -33,6 +35,18 @@ def why_not(account: Account, domain: Domain, scope: Scope) -> str | None:
         if any(str(held).lower() == value.lower() for held in account.entry.all(name.lower())):
             return f"{name} is {value}"
     return None
+
+
+def _is_of_the_system(name: str) -> bool:
+    return name.startswith(NEVER) or name == "support_388945a0" or (name[:4] == "cas_" and "}" in name)
+
+
+def _is_exchanges_own(account: Account) -> bool:
+    nickname = "".join(map(str, account.entry.all("mailnickname"))).lower()
+    if nickname.startswith("systemmailbox{") or (nickname[:4] == "cas_" and "}" in nickname):
+        return True
+    details = account.entry.all("msexchrecipienttypedetails")
+    return any(int(kind) >> bit & 1 for kind in details for bit in MAILBOX_BITS)
 
 
 def below(dn: str, ou: str, domain: Domain) -> bool:

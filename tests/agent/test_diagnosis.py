@@ -108,7 +108,7 @@ class TestTenant:
             assert agent.diagnose().finds == (word,)
 
     def test_pause_is_told_and_can_be_heeded(self, lab: Any) -> None:
-        """A Retry-After is part of the diagnosis, changes nothing until the agent is told to heed it, and then stays."""
+        """A Retry-After is told and changes nothing until the agent is to heed it; then it outlives a restart."""
         agent = lab.settled()
         lab.tenant.failures.append(("configuration", Throttled(429, retry_after=5400.0)))
         found = agent.diagnose()
