@@ -32,9 +32,9 @@ ACCOUNT_DISABLED: Final = 0x2
 
 _LINKED_MAILBOX_TYPE: Final = "2"
 _SYSTEM_MAILBOX_TYPES: Final = 0x21C0_7000
-"""Bits of ``msExchRecipientTypeDetails`` that mean nothing to Exchange Online: mail-enabled public folders, mailboxes of
-the system attendant and of databases, mailbox plans, discovery mailboxes (product documentation: default
-configuration)."""
+"""Bits of ``msExchRecipientTypeDetails`` that mean nothing to Exchange Online (product documentation: default
+configuration): mail-enabled public folders, mailboxes of the system attendant and of databases, mailbox plans,
+discovery mailboxes."""
 
 Attributes = Mapping[str, Sequence[str]]
 """An object's attributes: name in lower case -> values as text."""
