@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from pwsync.errors import ReplicationError
 from pwsync.replication import json_messages
-from simulator.active_directory.replication import INVALID_PARAMETER, ReplicationServer
-from simulator.azure_ad.wire import Answer, Call, unknown
+from simulator.active_directory.replication import INVALID_PARAMETER, OPERATIONS, ReplicationServer
+from simulator.azure_ad.routes import Routes
+from simulator.azure_ad.wire import Answer, Call, json_answer
 from simulator.refusal import Refusal
 from simulator.wires import ReplicationWire
 
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
     from simulator.world import World
 
 PREFIX = "/replication/"
+ROUTES = Routes()
+"""What is answered: entered by the method of :class:`ReplicationEndpoint`."""
 ASSOCIATIONS_MAX = 1000
 """As many clients are remembered, bound or about to be; then those are forgotten that came first."""
 
@@ -80,15 +83,17 @@ class ReplicationEndpoint:
 
     def handle(self, call: Call) -> Answer:
         """Answer a call below :data:`PREFIX`."""
-        parts = call.path.removeprefix(PREFIX).split("/")
-        found = self._find(*parts[:2]) if len(parts) == 3 else None
-        if found is None or call.method != "POST":
-            known = [
-                f"POST {PREFIX}{domain.name}/{name}/OPERATION"
-                for domain in self._world.domains
-                for name in domain.controllers
-            ]
-            return unknown(call, known)
+        found = ROUTES.find(call.method, call.path)
+        if found is None:
+            return self._unknown(call, ROUTES.explain(call.method, call.path))
+        route, names = found
+        return route.handle(self, call, **names)
+
+    @ROUTES.on("POST", PREFIX + "{domain}/{controller}/{operation}", "an operation of replication")
+    def _operate(self, call: Call, domain: str, controller: str, operation: str) -> Answer:
+        associations = self._find(domain, controller)
+        if associations is None:
+            return self._unknown(call, f"There is no controller {controller[:64]!r} of {domain[:255]!r}.")
         try:
             message = json_messages.load(call.body)
             if not isinstance(message, dict):
@@ -96,9 +101,14 @@ class ReplicationEndpoint:
         except (ValueError, TypeError) as problem:
             return _answer(400, _error(ReplicationError(INVALID_PARAMETER, f"the message can't be read: {problem}")))
         try:
-            return _answer(200, {"answer": found.call(parts[2], message)})
+            return _answer(200, {"answer": associations.call(operation, message)})
         except ReplicationError as refusal:
             return _answer(200, _error(refusal))
+
+    def _unknown(self, call: Call, why: str) -> Answer:
+        here = ", ".join(f"{domain.name}/{name}" for domain in self._world.domains for name in domain.controllers)
+        message = f"{why} Controllers: {here}. Operations: {', '.join(OPERATIONS)}."
+        return json_answer(404, {"error": {"code": "UnknownCall", "message": message}})
 
     def _find(self, domain: str, controller: str) -> Associations | None:
         found = self._associations.get((domain, controller))
