@@ -56,7 +56,7 @@ if TYPE_CHECKING:
 WAIT_SECONDS_MAX = 60.0
 STATE_WAIT_SECONDS_MAX = 30.0
 PULSE_SECONDS = 1.0
-"""How long at most a change stays unnoticed that does not come with the passing of time."""
+"""How long at most a change stays unnoticed that comes neither with time nor through this endpoint."""
 USERS_AT_ONCE = 1000
 LINES = 50
 BODY_MAX = 1 << 20
@@ -127,6 +127,9 @@ class Control:
             return json_answer(400, {"error": {"code": "unreadable", "message": str(bad), "problems": told}})
         except (Refusal, Refused) as refusal:
             return _refusal(409, refusal.reason, getattr(refusal, "detail", "") or str(refusal))
+        finally:
+            if call.method != "GET":
+                self._time.tell()
 
     @ROUTES.on("GET", "/", "what there is to call")
     def _index(self, call: Call) -> Answer:

@@ -77,7 +77,7 @@ class WorldTime:
         with self:
             self._anchor = (time.monotonic(), self._now())
             self._pace = pace
-        self._tell()
+        self.tell()
 
     def advance(self, by: timedelta) -> None:
         """Move the clock forward; what is due on the way happens in its order. Raises ValueError beyond year 9999."""
@@ -90,7 +90,7 @@ class WorldTime:
                 raise ValueError("time ends with the year 9999") from None
             self._run_until(until)
             self._anchor = (time.monotonic(), self._now())
-        self._tell()
+        self.tell()
 
     def wait(self, until: datetime, seconds: float) -> None:
         """Wait until the world's time is ``until``, or for so many real seconds. Not to be called with the lock."""
@@ -112,7 +112,7 @@ class WorldTime:
     def set_back(self) -> None:
         """The world has gone back to an earlier time: go on from there at the same pace. Call it with the lock."""
         self._anchor = (time.monotonic(), self._now())
-        self._tell()
+        self.tell()
 
     def _catch_up(self) -> None:
         if not self._pace:
@@ -132,7 +132,7 @@ class WorldTime:
     def stop(self) -> None:
         """Let everybody go who waits."""
         self._stopping = True
-        self._tell()
+        self.tell()
         if self._ticker is not None:
             self._ticker.join()
             self._ticker = None
@@ -142,13 +142,14 @@ class WorldTime:
             if self._pace:
                 with self:
                     pass
-                self._tell()
+                self.tell()
                 time.sleep(TICK_SECONDS)
             else:
                 with self._moved:
                     if not self._pace and not self._stopping:
                         self._moved.wait(1.0)
 
-    def _tell(self) -> None:
+    def tell(self) -> None:
+        """Something has changed: whoever waits looks again."""
         with self._moved:
             self._moved.notify_all()

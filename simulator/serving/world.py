@@ -88,6 +88,7 @@ class ServedWorld:
         self.world = world
         self.hosted = hosted
         self.invented = invented
+        world.idle.skipping = hosted
         self.client = client
         self.authority = authority or Authority()
         self.time = WorldTime(world.clock, world.run_until, 0.0)
