@@ -30,7 +30,11 @@ TAGS: Final = {
     "compareRequest": encoding.COMPARE_RESPONSE,
     "extendedReq": encoding.EXTENDED_RESPONSE,
 }
-"""Under which tag each request is answered; unbind and abandon are not."""
+"""Under which tag each request is answered."""
+
+UNBIND, ABANDON = "unbindRequest", "abandonRequest"
+UNANSWERED: Final = (UNBIND, ABANDON)
+"""Requests that have no answer (RFC 4511 4.3 and 4.11)."""
 
 FAULT = "a fault of the simulated directory"
 """What clients and the log are told when it is not they who are wrong."""
@@ -140,11 +144,11 @@ class LdapConversation(ABC):
         return encoding.message(number, encoding.result(tag, errors.OTHER, text))
 
     def _answers(self, message: Message, more: bool) -> Iterator[bytes]:
-        if message.kind == "unbindRequest":
+        if message.kind == UNBIND:
             self.ended = True
         elif message.kind == "searchRequest":
             yield from self._search(message)
-        elif message.kind != "abandonRequest":  # what it names was answered before it was read
+        elif message.kind != ABANDON:  # what it names was answered before it was read
             yield encoding.message(message.number, self._single(message, more))
 
     def _single(self, message: Message, more: bool) -> bytes:

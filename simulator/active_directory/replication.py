@@ -42,6 +42,11 @@ OBJECTS_MAX = 1000
 EPOCH_MAX = 0xFFFF_FFFF
 WRITABLE_REPLICA, SPECIAL_SECRET_PROCESSING = 0x10, 0x40_0000
 """DRS_OPTIONS ([MS-DRSR] 5.41): a writable copy asks; secrets are to come without their values."""
+FLAGS: Mapping[int, str] = {
+    WRITABLE_REPLICA: "what is taken where no flags are given",
+    SPECIAL_SECRET_PROCESSING: "secrets come without their values, and without the right to them",
+}
+"""The flags of get-nc-changes that are looked at; others are passed over."""
 EXTENDED_SUCCESS = 1
 """EXOP_ERR_SUCCESS ([MS-DRSR] 4.1.10.2.21)."""
 INSTANCE_TYPE = "instancetype"

@@ -23,6 +23,7 @@ from simulator.cli.score import score
 from simulator.cli.serve import serve
 from simulator.cli.show import show
 from simulator.cli.shrink import shrink
+from simulator.cli.surface import surface
 from simulator.cli.sweep import sweep
 from simulator.report.text import REPORT_FAULT_TO
 from simulator.scenario.result import ExitCode
@@ -38,7 +39,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
 )  # fmt: skip
 
-for command in (run, check, show, rules, schema, new, diff, serve, sweep, explore, shrink, score):
+for command in (run, check, show, rules, schema, new, diff, serve, surface, sweep, explore, shrink, score):
     app.command()(command)
 app.add_typer(directory)
 app.add_typer(agent)
