@@ -7,9 +7,11 @@ today's. What a synchronized password looked like the cloud can't know: it only 
 from __future__ import annotations
 
 import string
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from simulator.azure_ad.banned import why_banned
 from simulator.profile import Profile
 from simulator.refusal import Refusal
 
@@ -21,11 +23,6 @@ _SYMBOLS = "@#$%^&*-_!+=[]{}|\\:',.?/`~\"();"
 _CHARACTERS = frozenset(string.ascii_letters + string.digits + _SYMBOLS)
 _CHARACTERS_CURRENT = _CHARACTERS | frozenset("<> ")
 
-# The product's global list is secret. These stand in for it, so that the rule itself can be tried.
-_BANNED = ("password", "passwort", "qwerty", "letmein", "iloveyou", "abcdef", "123456")
-_BANNED_SCORE_MIN = 5
-_LOOK_ALIKES = str.maketrans("0$@1", "osal")
-
 
 @dataclass(frozen=True, slots=True)
 class CloudPolicy:
@@ -34,6 +31,7 @@ class CloudPolicy:
     min_length, max_length: characters. classes: how many of lower case, upper case, digit and symbol a password needs.
     max_age: after this a cloud password expires; None: never. notice: how long before that users are told.
     lockout_threshold: wrong passwords that lock a sign-in; 0: none ever do. lockout_duration: the first lock's.
+    banned: the company's own banned words, beside the global ones; for profiles with such a list.
     """
 
     min_length: int = 8
@@ -43,6 +41,7 @@ class CloudPolicy:
     notice: timedelta = timedelta(days=14)
     lockout_threshold: int = 10
     lockout_duration: timedelta = timedelta(seconds=60)
+    banned: tuple[str, ...] = ()
 
     @classmethod
     def of(cls, profile: Profile) -> CloudPolicy:
@@ -50,10 +49,13 @@ class CloudPolicy:
         return cls(max_length=profile.length_max)
 
 
-def check_password(password: str, policy: CloudPolicy, profile: Profile, *, any_strength: bool = False) -> None:
+def check_password(
+    password: str, policy: CloudPolicy, profile: Profile, *, any_strength: bool = False, names: Collection[str] = ()
+) -> None:
     """Refuse a password that the cloud would not take for one of its own.
 
     any_strength: the user's DisableStrongPassword; neither the classes nor the list of banned passwords count then.
+    names: of the user and the company, which such a list does not want in passwords.
     Raises Refusal: password-too-short, password-too-long, password-characters, password-too-weak.
     """
     if len(password) < policy.min_length:
@@ -68,8 +70,9 @@ def check_password(password: str, policy: CloudPolicy, profile: Profile, *, any_
     found = character_classes(password)
     if found < policy.classes:
         raise Refusal("password-too-weak", f"{policy.classes} of 4 character classes needed, got {found}")
-    if profile.banned_list and _banned_score(password) < _BANNED_SCORE_MIN:
-        raise Refusal("password-too-weak", "too close to a password on the list of banned passwords")
+    banned = why_banned(password, policy.banned, names) if profile.banned_list else None
+    if banned is not None:
+        raise Refusal("password-too-weak", f"too close to a password on the list of banned passwords: {banned}")
 
 
 def character_classes(password: str) -> int:
@@ -119,20 +122,3 @@ def _check_characters(password: str, profile: Profile) -> None:
     allowed = _CHARACTERS_CURRENT if profile.blank_allowed else _CHARACTERS
     if not allowed.issuperset(password):
         raise Refusal("password-characters", "only A-Z, a-z, 0-9 and the listed symbols may stand in a cloud password")
-
-
-def _banned_score(password: str) -> int:
-    """One point for each banned word found, one for each character left over (the documented scoring).
-
-    Look-alike characters are read as letters first; the product also forgives one wrong character, which is left out.
-    """
-    text = password.lower().translate(_LOOK_ALIKES)
-    plain = password.lower()
-    points = 0
-    for word in _BANNED:
-        for form in (word, word.translate(_LOOK_ALIKES)):
-            source = text if form in text else plain
-            if form in source:
-                points += source.count(form)
-                text = plain = source.replace(form, "")
-    return points + len(text)

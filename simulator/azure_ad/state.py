@@ -9,6 +9,7 @@
       sessions.py    what a sign-in leaves behind
       domain_services.py                 what the managed domain is told
       applications.py, device_codes.py   who asks for tokens, and for whom
+      domains.py     the domains, and their periods
 
 Functions that take a user also take None, so that what a search did not find can be handed on: they refuse with
 no-such-user. The lists ``writes`` and ``sign_in_log`` only ever grow: the world reads them to judge a run.
@@ -27,6 +28,7 @@ from pwsync.credential import nt_hash
 from pwsync.tenant.messages import CredentialItem, CredentialResult, ObjectResult, SyncObject
 from simulator.azure_ad.applications import Applications
 from simulator.azure_ad.device_codes import DeviceCodes
+from simulator.azure_ad.domains import Domains, is_local_part
 from simulator.azure_ad.federated_domains import FederatedDomains
 from simulator.azure_ad.objects import DEFAULT_BITS, RESILIENCY_BITS, ObjectWriter
 from simulator.azure_ad.passwords import ACCEPTED, FORCE_CHANGE, MALFORMED, POLICY_FOR_SYNCED, PasswordWriter
@@ -63,9 +65,6 @@ ADMINISTRATOR = "administrator"
 DIRECTORY_SYNCHRONIZATION = "directory-synchronization"
 SYNCHRONIZATION_ACCOUNT = "On-Premises Directory Synchronization Service Account"
 
-_NAME_CHARACTERS = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789'.-_!#^~")
-_NAME_LENGTH_MAX = 64
-
 
 class Tenant:
     """An Azure AD tenant.
@@ -100,7 +99,7 @@ class Tenant:
         self.applications = Applications(clock, randomness)
         self.devices = DeviceCodes(clock, randomness)
         self.domain_services: DomainServices | None = None
-        self._domain_policies: dict[str, tuple[timedelta | None, timedelta]] = {}
+        self.domains = Domains(tenant_domain, self.users)
         self._sessions = Sessions(clock, randomness, self.users)
         self._passwords = PasswordWriter(clock, randomness, profile, self.users, self._sessions.revoke)
         self.synchronization = Synchronization(clock)
@@ -155,24 +154,9 @@ class Tenant:
         expires = self.expires(user)
         return expires if expires is not None and expires - self.clock() <= self.policy_for(user.upn).notice else None
 
-    def domains(self) -> list[str]:
-        """The tenant's domains, in lower case: its first one, then those of the users' sign-in names."""
-        first = self.tenant_domain.lower()
-        others = {user.upn.rpartition("@")[2].lower() for user in self.users}
-        return [first, *sorted((others | set(self._domain_policies)) - {first})]
-
-    def has_domain(self, domain: str) -> bool:
-        """Whether this is one of :meth:`domains`."""
-        lower = domain.lower()
-        return lower == self.tenant_domain.lower() or lower in self.domains()
-
     def policy_for(self, upn: str) -> CloudPolicy:
         """The policy for a sign-in name: the tenant's, with the periods of its domain if that has its own."""
-        if self._domain_policies:
-            found = self._domain_policies.get(upn.rpartition("@")[2].lower())
-            if found is not None:
-                return replace(self.policy, max_age=found[0], notice=found[1])
-        return self.policy
+        return self.domains.policy(upn, self.policy)
 
     def has_password(self, user: CloudUser, password: str) -> bool:
         """Whether this is the password the tenant holds for the user."""
@@ -200,13 +184,13 @@ class Tenant:
         display_name: str | None = None,
     ) -> CloudUser:
         """Make a user in the cloud, ``name@tenant_domain``. Raises Refusal: password-...; not-supported: the name."""
-        if not self._is_name(name):
+        if not is_local_part(name):
             raise Refusal("not-supported", f"{name!r} can't be the local part of a sign-in name")
         upn = f"{name}@{self.tenant_domain}"
         if self.users.by_upn(upn) is not None:
             raise Refusal("not-supported", f"there is a user {upn} already", conflict=True)
         if check_policy:
-            check_password(password, self.policy, self.profile)
+            check_password(password, self.policy, self.profile, names=[self._company])
         user = self._new_user(upn, display_name or name)
         self._passwords.create(user, password, password_age)
         self._typed(user, password)
@@ -289,8 +273,8 @@ class Tenant:
     def check_name(self, user: CloudUser, upn: str) -> None:
         """Raises Refusal("not-supported") for a sign-in name that this user can't have."""
         local, _, domain = upn.rpartition("@")
-        if not self._is_name(local) or not self.has_domain(domain):
-            raise Refusal("not-supported", f"{upn!r} can't be a sign-in name: domains are {', '.join(self.domains())}")
+        if not is_local_part(local) or domain not in self.domains:
+            raise Refusal("not-supported", f"{upn!r} can't be a sign-in name: domains are {', '.join(self.domains)}")
         if self.users.by_upn(upn) not in (None, user):
             raise Refusal("not-supported", f"there is a user {upn} already", conflict=True)
 
@@ -315,7 +299,7 @@ class Tenant:
         """
         if self.is_federated(f"@{domain}"):
             raise Refusal("federated-domain", f"the domain {domain} is federated")
-        self._domain_policies[domain.lower()] = (max_age, notice)
+        self.domains.set_periods(domain, max_age, notice)
 
     def set_feature(self, name: str, on: bool) -> None:
         """Switch a feature of :data:`FEATURES`. Raises Refusal("not-supported") for another name."""
@@ -431,7 +415,7 @@ class Tenant:
 
         Raises Refusal("not-supported") for a name that can't be one, or is another user's.
         """
-        if not identifier or len(identifier) > _NAME_LENGTH_MAX or not _NAME_CHARACTERS.issuperset(identifier):
+        if not is_local_part(identifier):
             raise Refusal("not-supported", f"{identifier[:64]!r} can't be the local part of a sign-in name")
         user = self.users.by_upn(f"{identifier}@{self.tenant_domain}")
         if user is None:
@@ -462,13 +446,14 @@ class Tenant:
         user.credential = self._passwords.digest(password)
         return password
 
-    @staticmethod
-    def _is_name(text: str) -> bool:
-        return 0 < len(text) <= _NAME_LENGTH_MAX and _NAME_CHARACTERS.issuperset(text)
+    @property
+    def _company(self) -> str:
+        return self.tenant_domain.partition(".")[0]
 
     def _check(self, user: CloudUser, password: str) -> None:
         any_strength = user.password_policies is not None and ANY_STRENGTH in user.password_policies
-        check_password(password, self.policy, self.profile, any_strength=any_strength)
+        names = [name for name in (user.detail("givenName"), user.detail("surname"), self._company) if name]
+        check_password(password, self.policy, self.profile, any_strength=any_strength, names=names)
 
     def _require(self, user: CloudUser | None) -> CloudUser:
         if user is None:

@@ -80,7 +80,7 @@ class TokenEndpoint:
         lower = name.lower()
         if lower in ("common", "organizations", "consumers"):
             return lower
-        return self._tenant.tenant_id if lower == self._tenant.tenant_id or self._tenant.has_domain(lower) else None
+        return self._tenant.tenant_id if lower == self._tenant.tenant_id or lower in self._tenant.domains else None
 
     def require_tenant(self, name: str) -> None:
         """Raises TokenRefused where the path names another tenant."""

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from simulator.azure_ad.banned import score, why_banned
 from simulator.azure_ad.policy import CloudPolicy, character_classes, check_password, expiry, read_policies
 from simulator.profile import PROFILE_2017, PROFILE_CURRENT
 from simulator.refusal import Refusal
@@ -17,14 +18,14 @@ POLICY_CURRENT = CloudPolicy.of(PROFILE_CURRENT)
 
 
 def reason_2017(password: str, **options: bool) -> str:
-    return _reason(password, POLICY_2017, PROFILE_2017, **options)
+    return reason_of(password, POLICY_2017, PROFILE_2017, **options)
 
 
 def reason_current(password: str, **options: bool) -> str:
-    return _reason(password, POLICY_CURRENT, PROFILE_CURRENT, **options)
+    return reason_of(password, POLICY_CURRENT, PROFILE_CURRENT, **options)
 
 
-def _reason(password, policy, profile, **options):
+def reason_of(password, policy, profile, **options):
     try:
         check_password(password, policy, profile, **options)
     except Refusal as refusal:
@@ -88,6 +89,35 @@ class TestRulesOfToday:
     def test_banned_word_in_a_long_password(self):
         """A banned word counts as one point; five points are enough."""
         assert reason_current("Password-Kx7z") == "taken"
+
+    @pytest.mark.parametrize(
+        ("password", "points", "reason"),
+        [("C0ntos0Blank12", 4, "password-too-weak"), ("Contoso8Bl@nkf9!", 6, "taken"), ("ContoS0Bl@nkf9!", 5, "taken")],
+    )
+    def test_own_list(self, password, points, reason):
+        """The company's own words count like the global ones; the documented examples come out as documented."""
+        policy = CloudPolicy(max_length=256, banned=("contoso", "blank"))
+        assert score(password, policy.banned) == points
+        assert reason_of(password, policy, PROFILE_CURRENT) == reason
+
+    @pytest.mark.parametrize("password", ["Abcdef-", "ABCDE", "abcdeg", "@bcdEfg"])
+    def test_but_for_one_character(self, password):
+        """A banned password with one character changed, added or taken away is one still."""
+        assert "but for one character" in why_banned(password)
+
+    @pytest.mark.parametrize(
+        ("password", "names", "banned"),
+        [
+            ("p0LL23fb-Zx", ["Poll"], True),
+            ("Ann-Zx23fb!", ["Ann"], False),
+            ("MySurname-77", ["Surname"], True),
+            ("Winter-2016!", ["Poll"], False),
+            ("Winter-2016!", [""], False),
+        ],
+    )
+    def test_names(self, password, names, banned):
+        """A name of four letters or more may not stand in a password, look-alikes or not; a shorter one may."""
+        assert (why_banned(password, names=names) is not None) is banned
 
 
 class TestPasswordPolicies:

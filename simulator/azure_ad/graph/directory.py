@@ -98,7 +98,6 @@ def _switch_here(request: Request) -> Answer:
 def _organization(request: Request) -> dict[str, Any]:
     tenant = request.tenant
     synced = [user.synced_at for user in tenant.users if user.synced_at is not None]
-    domains = tenant.domains()
     return {
         "id": tenant.tenant_id,
         "displayName": tenant.tenant_domain.partition(".")[0],
@@ -109,12 +108,12 @@ def _organization(request: Request) -> dict[str, Any]:
         "verifiedDomains": [
             {
                 "capabilities": "Email, OfficeCommunicationsOnline",
-                "isDefault": name == domains[0],
-                "isInitial": name == domains[0],
+                "isDefault": name == tenant.domains.first,
+                "isInitial": name == tenant.domains.first,
                 "name": name,
                 "type": "Federated" if tenant.is_federated(f"@{name}") else "Managed",
             }
-            for name in domains
+            for name in tenant.domains
         ],
     }
 

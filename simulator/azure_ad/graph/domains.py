@@ -21,7 +21,7 @@ _VALIDITY, _NOTICE = "passwordValidityPeriodInDays", "passwordNotificationWindow
 
 @on("GET", "/v1.0/domains", "the tenant's domains", READ_DOMAINS)
 def _list(request: Request) -> Answer:
-    return show("domains", {"value": [describe_domain(request, name) for name in request.tenant.domains()]})
+    return show("domains", {"value": [describe_domain(request, name) for name in request.tenant.domains]})
 
 
 @on("GET", "/v1.0/domains/{domain}", "one domain", READ_DOMAINS)
@@ -46,11 +46,10 @@ def _update(request: Request, domain: str) -> Answer:
 def describe_domain(request: Request, name: str) -> dict[str, Any]:
     """A domain as Graph shows it."""
     tenant = request.tenant
-    first, policy, federated = name == tenant.tenant_domain.lower(), tenant.policy_for(f"@{name}"), False
-    federated = tenant.is_federated(f"@{name}")
+    first, policy = name == tenant.domains.first, tenant.policy_for(f"@{name}")
     return {
         "id": name,
-        "authenticationType": "Federated" if federated else "Managed",
+        "authenticationType": "Federated" if tenant.is_federated(f"@{name}") else "Managed",
         "availabilityStatus": None,
         "isAdminManaged": True,
         "isDefault": first,
@@ -64,7 +63,7 @@ def describe_domain(request: Request, name: str) -> dict[str, Any]:
 
 
 def _find(request: Request, domain: str) -> str:
-    if not request.tenant.has_domain(domain):
+    if domain not in request.tenant.domains:
         raise not_found(domain)
     return domain.lower()
 
