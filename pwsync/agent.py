@@ -11,7 +11,7 @@ from contextlib import contextmanager, suppress
 from datetime import datetime, timedelta
 from typing import Any
 
-from pwsync import tenant_link
+from pwsync import single_user, tenant_link
 from pwsync.diagnose import Examination
 from pwsync.diagnosis import Diagnosis
 from pwsync.errors import NotConfigurable, NotSupported, RequiresObjectSync, StoreError
@@ -102,6 +102,27 @@ class SyncAgent:
         with self._keeping([state]):
             state.full = "ordered"
             self._state.touch_domain(state)
+
+    def sync_user(self, source_anchor: str) -> None:
+        """The next cycle reads one user's password and sends it again, changed or not.
+
+        Raises NotSupported in a build that can't, and where a rule or a setting keeps the password here; 664 tells why.
+        """
+        if not self._ports.settings.build.single_user:
+            raise NotSupported("This build can't synchronize one user alone.")
+        reason = single_user.why_not(self._state, self._ports.settings, source_anchor)
+        if reason is not None:
+            record = self._state.objects.get(source_anchor)
+            dn = source_anchor if record is None else record.dn
+            self._ports.event_log(self._texts.single_user_failed(self._ports.clock(), dn, source_anchor, reason))
+            raise NotSupported(reason)
+        password = single_user.order(self._state, source_anchor)
+        try:
+            self._store.commit()
+        except StoreError as error:
+            password.due = password.forced = False
+            self._state.touch_password(password)
+            raise NotSupported(str(error)) from error
 
     def configure(self, **changes: Any) -> None:
         """Change settings.

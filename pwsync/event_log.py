@@ -2,10 +2,8 @@
 
 Ids and what they stand for follow the table of the product's troubleshooting documentation, texts a public sample where
 there is one; levels and words without a sample are unconfirmed. The source is ``Directory Synchronization``; events of
-the object engine are in :mod:`pwsync.engine_events`. Documented, but never written here, because nothing leads there:
-
-    659                 no policy of the tenant is synchronized by this agent
-    664                 there is no order to synchronize one user alone
+the object engine are in :mod:`pwsync.engine_events`. Of the documented ids only 659 is never written here: it tells of
+the tenant's password policy, which this agent does not synchronize.
 """
 
 from __future__ import annotations
@@ -238,6 +236,11 @@ class EventTexts:
         """662: what a ping asked for could not be kept (that it is meant so: unconfirmed)."""
         text = f"The health task failed during the ping. Error: {reason} Connector: {connector}"
         return self._error(662, time, text)
+
+    def single_user_failed(self, time: datetime, dn: str, anchor: str, reason: str) -> Event:
+        """664: one user was to be synchronized by itself, and can't be (words unconfirmed)."""
+        text = f"{self._subject} of a single object failed. DN = {dn}. Error: {reason}"
+        return Event(664, "error", PASSWORD_SOURCE, time, text[:TEXT_MAX], None, (anchor,), (dn,))
 
     def requests(self, time: datetime, batch: Sequence[Change]) -> Iterator[Event]:
         """656: what is about to be sent, one line per user."""

@@ -154,6 +154,9 @@ class Agent(Protocol):
 
     def full_password_sync(self, domain: str) -> None: ...
 
+    def sync_user(self, source_anchor: str) -> None:
+        """The next password cycle sends one user's password again."""
+
     def run_object_cycle(self, kind: str) -> None:
         """Run a ``"delta"`` or ``"initial"`` object cycle now, beside the schedule."""
 

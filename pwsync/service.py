@@ -195,6 +195,9 @@ class Service:
         if order == "full-sync" and isinstance(domain, str):
             self.agent.full_password_sync(domain)
             return {}
+        if order == "sync-user":
+            self.agent.sync_user(str(said.get("anchor")))
+            return {}
         if order == "run-object-cycle":
             self.agent.run_object_cycle(str(said.get("kind", "delta")))
             return {}

@@ -33,6 +33,7 @@ class Build:
         (documented by events 660 and 661 alone; since which build is unconfirmed).
     keeps_endpoint: the regional endpoint that the service has named is kept until a restart, reachable or not (before
         1.1.614.0); otherwise a connection that breaks leads back to the well-known one.
+    single_user: one user's password can be synchronized by itself (1.1.749.0).
     folder: where the service is installed; its configuration file lies there.
     """
 
@@ -50,6 +51,7 @@ class Build:
     alive_in_log: bool
     heals_feature: bool
     keeps_endpoint: bool
+    single_user: bool
 
 
 BUILD_2017 = Build(
@@ -67,6 +69,7 @@ BUILD_2017 = Build(
     alive_in_log=False,
     heals_feature=False,
     keeps_endpoint=True,
+    single_user=False,
 )
 BUILD_CURRENT = Build(
     "current",
@@ -83,6 +86,7 @@ BUILD_CURRENT = Build(
     alive_in_log=True,
     heals_feature=True,
     keeps_endpoint=False,
+    single_user=True,
 )
 
 

@@ -166,6 +166,26 @@ def _order_full_sync(domain: str, made: SyncAgent) -> Mapping[str, Any]:
     return {}
 
 
+@agent.command(name="sync-user")
+def sync_user(
+    user: Annotated[str, typer.Argument(metavar="USER", help="Account, principal name, DN or anchor.")],
+    config: Config = CONFIG,
+) -> None:
+    """Have the next password cycle send one user's password again, changed or not.
+
+    Refused where a rule or a setting keeps the password on premises, and by builds before 1.1.749.0.
+    """
+    configuration = configuration_of(config)
+    whom = found(configuration, user)
+    order(configuration, "sync-user", partial(_order_sync_user, whom.anchor), anchor=whom.anchor)
+    say(f"{whom.dn}: the next password cycle sends the password again")
+
+
+def _order_sync_user(anchor: str, made: SyncAgent) -> Mapping[str, Any]:
+    made.sync_user(anchor)
+    return {}
+
+
 @agent.command(name="object-log")
 def object_log(
     user: Annotated[str, typer.Argument(metavar="USER", help="Account, principal name, DN or anchor.")],

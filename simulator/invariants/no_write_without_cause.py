@@ -55,18 +55,19 @@ class NoWriteWithoutCause(Invariant):
 
     def _orders(self, item: Sent) -> int:
         """How many full synchronizations had been ordered when a credential left."""
-        return self._ordered(self.ledger.homes[item.guid].name, item.attempt.started)
+        return self._ordered(item, item.attempt.started)
 
     def _carried_out(self, item: Sent) -> int:
         """How many of them it can belong to: those that came before the domain was last read."""
-        domain = self.ledger.homes[item.guid].name
-        read = self.ledger.last_read(domain)
+        read = self.ledger.last_read(self.ledger.homes[item.guid].name)
         if read is None or read.sequence > item.attempt.sequence:
             return self._ordered_until.get(item.guid, 0)
-        return self._ordered(domain, read.started)
+        return self._ordered(item, read.started)
 
-    def _ordered(self, domain: str, until: datetime) -> int:
-        return sum(1 for when, name in self.world.orders if name in (None, domain) and when <= until)
+    def _ordered(self, item: Sent, until: datetime) -> int:
+        """Orders for all domains, for the user's domain, and for the user alone."""
+        names = (None, self.ledger.homes[item.guid].name, self.ledger.anchor(item.guid))
+        return sum(1 for when, name in self.world.orders if name in names and when <= until)
 
     def _must_change_moved(self, item: Sent) -> bool:
         """Whether "must change" was set or cleared by itself since the password was set, where the agent read it."""

@@ -32,6 +32,7 @@ ACTIONS: dict[str, str] = {
     "[, {object_sync?with|without} directory synchronization].",
     "agent.enable-password-sync": "Password synchronization is enabled[ for {domain}].",
     "agent.disable-password-sync": "Password synchronization is disabled[ for {domain}].",
+    "agent.sync-user": "{user}'s password is to be synchronized again.",
     "agent.full-password-sync": "A full password synchronization is ordered[ for {domain}].",
     "agent.run-object-cycle": "An administrator starts an object cycle of type {type}.",
     "agent.stop": "The agent is stopped.",

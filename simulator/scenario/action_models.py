@@ -241,6 +241,13 @@ class AgentFullPasswordSync(Action):
     domain: DomainName | None = None
 
 
+class AgentSyncUser(Action):
+    """An operator has one user's password sent again, changed or not."""
+
+    name: ClassVar[str] = "agent.sync-user"
+    user: Handle
+
+
 class AgentRunObjectCycle(Action):
     """An operator runs an object cycle beside the schedule."""
 

@@ -255,6 +255,18 @@ def full_password_sync(world: World, what: Any, sessions: Sessions) -> str:
     return domain
 
 
+@action("agent.sync-user")
+def sync_user(world: World, what: Any, sessions: Sessions) -> str:
+    anchor = world.anchor(what.user) or what.user
+
+    def order(agent: Agent) -> None:
+        world.orders.append((world.clock(), anchor))
+        agent.sync_user(anchor)
+
+    world.host.operate(order)
+    return str(what.user)
+
+
 @action("agent.run-object-cycle")
 def run_object_cycle(world: World, what: Any, sessions: Sessions) -> str:
     kind = what.type or "delta"
