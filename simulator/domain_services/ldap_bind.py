@@ -16,7 +16,7 @@ from typing import Final
 from pwsync.credential import nt_hash
 from simulator.active_directory import errors, names
 from simulator.active_directory.errors import LdapError
-from simulator.domain_services import ntlm
+from simulator.domain_services import ntlm, spnego
 from simulator.domain_services.principal import Principal
 from simulator.domain_services.refusal import LogonRefused, Reason
 
@@ -114,23 +114,19 @@ def bad_token() -> LdapError:
 
 
 class NtlmBind:
-    """The two binds that NTLM takes. One exchange at a time; its challenge holds for one answer."""
+    """The binds that NTLM takes, with SPNEGO around them or without. One exchange at a time; its challenge holds for
+    one answer."""
 
     def __init__(self, directory: Directory) -> None:
         self._directory = directory
-        self._said = self._challenged = b""
-
-    @property
-    def is_open(self) -> bool:
-        """Whether a challenge waits for its answer."""
-        return bool(self._challenged)
+        self._said = self._challenged = self._offered = b""
 
     def forget(self) -> None:
         """Whatever was begun is over."""
-        self._said = self._challenged = b""
+        self._said = self._challenged = self._offered = b""
 
     def challenge(self, negotiate: bytes) -> bytes:
-        """The first bind's answer. Raises LdapError."""
+        """NTLM's first message's answer. Raises LdapError."""
         self.forget()
         directory = self._directory
         nonce = directory.random.randbytes(8)
@@ -142,7 +138,7 @@ class NtlmBind:
         return challenged
 
     def accept(self, authenticate: bytes) -> Principal:
-        """The second one's. Raises LogonRefused, and LdapError for what answers no challenge."""
+        """Who the second one signs on. Raises LogonRefused, and LdapError for what answers no challenge."""
         said, challenged = self._said, self._challenged
         self.forget()
         if not challenged:
@@ -151,3 +147,29 @@ class NtlmBind:
             return ntlm.accept(said, challenged, authenticate, self._directory.server, self._directory.lookup).principal
         except ntlm.BadToken:
             raise bad_token() from None
+
+    def step(self, octets: bytes) -> tuple[Principal | None, bytes]:
+        """One SASL bind: who is signed on, None if more is to come, and what to answer. Raises as the others do."""
+        try:
+            token = spnego.read(octets)
+            if not token.wrapped:
+                return (self.accept(octets), b"") if self._challenged else (None, self.challenge(octets))
+            return self._unwrapped(token)
+        except ntlm.BadToken:
+            self.forget()
+            raise bad_token() from None
+
+    def _unwrapped(self, token: spnego.Token) -> tuple[Principal | None, bytes]:
+        if token.offered and not token.prefers_ntlm:
+            self.forget()
+            self._offered = token.offered
+            return None, spnego.answer(spnego.REQUEST_MIC, first=True)
+        if self._challenged and not token.offered:
+            principal = self.accept(token.inner)
+            return principal, spnego.closing(token.mic)
+        offered, first = token.offered or self._offered, bool(token.offered)
+        if not offered:
+            raise ntlm.BadToken("nothing was offered")
+        challenged = self.challenge(token.inner)
+        self._offered = offered
+        return None, spnego.answer(spnego.INCOMPLETE, challenged, first=first)

@@ -92,7 +92,7 @@ class ManagedConversation(LdapConversation):
         return encoding.result(encoding.BIND_RESPONSE, errors.SUCCESS)
 
     def _sasl(self, credentials: Any) -> bytes:
-        """NTLM's messages as they are: SPNEGO around them is not taken (unconfirmed: the product takes both)."""
+        """NTLM, with SPNEGO around it or without."""
         if messages.text(credentials["mechanism"]) != GSS_SPNEGO:
             self._ntlm.forget()
             raise LdapError(
@@ -102,12 +102,11 @@ class ManagedConversation(LdapConversation):
             )
         token = credentials["credentials"]
         octets = bytes(token) if token.hasValue() else b""
-        if self._ntlm.is_open:
-            self._user = self._ntlm.accept(octets)
-            return encoding.result(encoding.BIND_RESPONSE, errors.SUCCESS)
-        challenged = self._ntlm.challenge(octets)
-        answer = encoding.integer(SASL_IN_PROGRESS, encoding.ENUMERATED) + encoding.text("") + encoding.text("")
-        return encoding.tlv(encoding.BIND_RESPONSE, answer + encoding.tlv(_SASL_CREDENTIALS, challenged))
+        self._user, told = self._ntlm.step(octets)
+        code = SASL_IN_PROGRESS if self._user is None else errors.SUCCESS
+        answer = encoding.integer(code, encoding.ENUMERATED) + encoding.text("") + encoding.text("")
+        credential = encoding.tlv(_SASL_CREDENTIALS, told) if told else b""
+        return encoding.tlv(encoding.BIND_RESPONSE, answer + credential)
 
     def _sicily(self, kind: str, octets: bytes) -> bytes:
         """Package discovery, negotiation and response ([MS-ADTS] 5.1.1.1.3): what answers stands in place of a DN."""

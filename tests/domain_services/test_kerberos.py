@@ -136,6 +136,14 @@ class TestCiphers:
         assert other_crypto.decrypt(theirs, usage, crypto.encrypt(kind, key, usage, plain, Random(2))) == plain
         assert crypto.decrypt(kind, key, usage, other_crypto.encrypt(theirs, usage, plain)) == plain
 
+    @pytest.mark.parametrize("kind", KINDS)
+    @pytest.mark.parametrize("usage", [crypto.AS_REQ_TIMESTAMP, crypto.TICKET, crypto.AS_REP, 23])
+    def test_usages(self, kind, usage):
+        """The usages that matter here are numbered as elsewhere; RC4 numbers some otherwise."""
+        key = Random(3).randbytes(crypto.KEY_SIZES[kind])
+        theirs = other_crypto.encrypt(other_crypto.Key(kind, key), usage, b"text")
+        assert crypto.decrypt(kind, key, usage, theirs) == b"text"
+
     @given(kind=st.sampled_from(KINDS), cipher=st.binary(max_size=80))
     def test_garbled(self, kind, cipher):
         """What this key did not make is not read."""
@@ -391,6 +399,19 @@ class TestMessages:
         """Lengths that are indefinite, or beyond what there is, are garbled."""
         with pytest.raises(Garbled):
             messages.read_request(b"\x6a" + length + b"\x30\0")
+
+    def test_what_does_not_belong(self):
+        """Something behind a message, a field twice, another type within, or too many microseconds: garbled."""
+        whole = messages.write_request(request())
+        with pytest.raises(Garbled, match="follows"):
+            messages.read_request(whole + b"\0")
+        with pytest.raises(Garbled, match="twice"):
+            der.fields(der.sequence((0, der.integer(1)), (0, der.integer(1))))
+        with pytest.raises(Garbled, match="two message types"):
+            messages.read_request(bytes((0x6C,)) + whole[1:])
+        late = der.sequence((0, der.time(NOW)), (1, der.integer(1_000_000)))
+        with pytest.raises(Garbled, match="microseconds"):
+            messages.read_timestamp(late)
 
     @pytest.mark.parametrize("text", ["20170113090000", "2017011309000Z", "20171313090000Z", "00000101000000Z",
                                       "2017-01-13T0900", "١٢٣٤٥٦٧Z", ""])  # fmt: skip

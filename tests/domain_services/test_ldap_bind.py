@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 from datetime import UTC, datetime
 from random import Random
 from threading import RLock
@@ -12,15 +13,18 @@ from domain_services.logon_lab import APRIL, DOMAIN, NETBIOS, PASSWORD, lookup
 from hypothesis import given
 from hypothesis import strategies as st
 from port.lab import bind, decoded, equals, extended, request, root, search
+from spnego import NegotiateOptions
 
 from simulator.active_directory.conversation import Faults
 from simulator.active_directory.encoding import OCTETS, integer, text, tlv
-from simulator.domain_services import ldap_bind, ntlm_client
+from simulator.domain_services import der, ldap_bind, ntlm_client
+from simulator.domain_services import spnego as spnego_server
 from simulator.domain_services.ldap_conversation import WHO_AM_I, ManagedConversation
 from simulator.domain_services.ntlm import Server
 
 NOW = datetime(2017, 1, 13, 9, tzinfo=UTC)
 BASE = "DC=adatum,DC=com"
+KERBEROS = bytes.fromhex("06092a864886f712010202")
 DN = f"CN=April,OU=AADDC Users,{BASE}"
 
 
@@ -202,6 +206,81 @@ class TestNtlm:
         answer = client.sasl(b"token", mechanism)
         assert answer.code == 7
         assert "GSS-SPNEGO" in answer.text
+
+
+class TestSpnego:
+    """NTLM with SPNEGO around it, with pyspnego's client."""
+
+    @staticmethod
+    def client_of(password=PASSWORD):
+        return spnego.client(
+            f"{NETBIOS}\\april", password, protocol="negotiate", options=NegotiateOptions.use_negotiate
+        )
+
+    def test_signs_on(self, client):
+        """The client signs on, and is satisfied with the domain's last word."""
+        theirs = self.client_of()
+        first = client.sasl(theirs.step())
+        assert first.code == 14
+        second = client.sasl(theirs.step(bytes(first.body["serverSaslCreds"])))
+        assert second.code == 0
+        theirs.step(bytes(second.body["serverSaslCreds"]))
+        assert theirs.complete
+        assert theirs.negotiated_protocol == "ntlm"
+        assert client.who() == f"u:{NETBIOS}\\April"
+
+    def test_wrong_password(self, client):
+        """A wrong password is one here, too."""
+        theirs = self.client_of("wrong")
+        answer = client.sasl(theirs.step(bytes(client.sasl(theirs.step()).body["serverSaslCreds"])))
+        assert (answer.code, "data 52e," in answer.text) == (49, True)
+
+    def test_signature_that_was_not_agreed_on(self, client):
+        """Signing is not granted; what is a signature all the same is refused."""
+        theirs = self.client_of()
+        message = theirs.step(bytes(client.sasl(theirs.step()).body["serverSaslCreds"]))
+        answer = client.sasl(later(spnego_server.read(message).inner, struct.pack("<IQI", 1, 7, 0)))
+        assert (answer.code, "data 57," in answer.text) == (49, True)
+        assert client.who() == ""
+
+    def test_ntlm_not_offered(self, client):
+        """A client without NTLM is refused."""
+        assert client.sasl(initial(der.sequence_of((KERBEROS,)), b"a ticket")).code == 49
+
+    def test_kerberos_first(self, client):
+        """A client that would rather have Kerberos is told that NTLM it is, and signs on by that."""
+        offered = der.sequence_of((KERBEROS, spnego_server.NTLM_OID))
+        answer = client.sasl(initial(offered, b"a ticket"))
+        assert answer.code == 14
+        assert der.fields(der.content(bytes(answer.body["serverSaslCreds"]), 0xA1))[1] == spnego_server.NTLM_OID
+        said = ntlm_client.negotiate()
+        answer = client.sasl(later(said))
+        challenged = der.read_octets(der.fields(der.content(bytes(answer.body["serverSaslCreds"]), 0xA1))[2])
+        message, _ = ntlm_client.authenticate(said, challenged, NETBIOS, "april", PASSWORD, Random(1))
+        assert client.sasl(later(message, spnego_server.EMPTY_SIGNATURE)).code == 0
+        assert client.who() == f"u:{NETBIOS}\\April"
+
+    @given(octets=st.binary(max_size=60), at=st.integers(0, 500), octet=st.integers(0, 255))
+    def test_garbled(self, octets, at, octet):
+        """Whatever comes, at whichever step, is refused, or is an exchange's beginning."""
+        client, theirs = Client(), self.client_of()
+        first = bytearray(theirs.step())
+        first[at % len(first)] = octet
+        for token in (b"\x60" + octets, b"\xa1" + octets, initial(octets, octets), later(octets), bytes(first)):
+            assert client.sasl(token).code in (14, 49)
+        assert client.faults.count == 0
+        assert client.who() == ""
+
+
+def initial(offered, inner):
+    """A client's first token."""
+    whole = der.sequence((0, offered), (2, der.octets(inner)))
+    return tlv(0x60, bytes.fromhex("06062b0601050502") + tlv(0xA0, whole))
+
+
+def later(inner, mic=b""):
+    """A client's further token."""
+    return tlv(0xA1, der.sequence((2, der.octets(inner)), (3, der.octets(mic) if mic else None)))
 
 
 class TestReads:

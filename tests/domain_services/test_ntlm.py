@@ -182,6 +182,13 @@ class TestHostile:
             with pytest.raises(BadToken):
                 ntlm_client.authenticate(said, bent, NETBIOS, "april", PASSWORD, Random(1))
 
+    @pytest.mark.parametrize(("size", "offset"), [(5, 8), (1, 12), (0, 13), (0xFFFF, 0), (0, 0xFFFFFFFF)])
+    def test_field_outside(self, size, offset):
+        """A field that begins or ends outside of the message is none."""
+        with pytest.raises(BadToken, match="outside"):
+            ntlm.payload(struct.pack("<HHI", size, size, offset) + b"data", 0)
+        assert ntlm.payload(struct.pack("<HHI", 4, 4, 8) + b"data", 0) == b"data"
+
     def test_huge(self):
         """Fields that claim more than there is are refused, however much they claim."""
         said, challenged, answer, _ = exchange()
