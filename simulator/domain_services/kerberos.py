@@ -12,8 +12,10 @@ from datetime import UTC, datetime, timedelta
 
 from simulator.domain_services import kerberos_crypto as crypto
 from simulator.domain_services import kerberos_messages as messages
+from simulator.domain_services import kerberos_replies as replies
 from simulator.domain_services.der import Garbled, application_number
-from simulator.domain_services.kerberos_messages import Encrypted, Error, Name, Reply, Request, Ticket
+from simulator.domain_services.kerberos_messages import Encrypted, Error, Name, Request
+from simulator.domain_services.kerberos_replies import Reply, Ticket
 from simulator.domain_services.principal import Principal
 from simulator.random import Randomness
 
@@ -81,7 +83,7 @@ class KeyDistributionCenter:
         request = None
         try:
             request = messages.read_request(octets)
-            return messages.write_reply(self._sign_on(request))
+            return replies.write_reply(self._sign_on(request))
         except Garbled as problem:
             return self.error(GENERIC, f"the request can not be read: {problem}")
         except Refused as refused:
@@ -106,8 +108,8 @@ class KeyDistributionCenter:
             raise Refused(ETYPE_NOSUPP)
         kind = self._authenticate(request, principal, keys, kinds)
         ticket = self._ticket(request, name, kind=next(each for each in request.kinds if each in crypto.KEY_SIZES))
-        part = messages.write_reply_part(ticket, request.nonce)
-        sealed = messages.write_ticket_part(ticket)
+        part = replies.write_reply_part(ticket, request.nonce)
+        sealed = replies.write_ticket_part(ticket)
         salted = ((messages.PA_ETYPE_INFO2, messages.write_etype_info(_salts(principal, (kind,)))),)
         return Reply(
             self.realm,

@@ -10,9 +10,11 @@ from pwsync.credential import nt_hash
 from simulator.active_directory.supplemental import kerberos_keys
 from simulator.domain_services import kerberos_crypto as crypto
 from simulator.domain_services import kerberos_messages as messages
+from simulator.domain_services import kerberos_replies as replies
 from simulator.domain_services.der import Garbled, application_number
 from simulator.domain_services.kerberos import PREAUTH_REQUIRED
-from simulator.domain_services.kerberos_messages import Encrypted, Error, Name, ReplyPart, Request
+from simulator.domain_services.kerberos_messages import Encrypted, Error, Name, Request
+from simulator.domain_services.kerberos_replies import ReplyPart
 
 KINDS = (crypto.AES256, crypto.AES128, crypto.RC4)
 _LIFE = timedelta(days=1)
@@ -86,9 +88,9 @@ def _choice(error: Error, kinds: tuple[int, ...]) -> tuple[int, str]:
 
 def _opened(answer: bytes, key: bytes, nonce: int) -> ReplyPart:
     """Open the part of the reply that proves the KDC, too. Raises Garbled if another made it."""
-    reply = messages.read_reply(answer)
+    reply = replies.read_reply(answer)
     try:
-        part = messages.read_reply_part(crypto.decrypt(reply.part.kind, key, crypto.AS_REP, reply.part.cipher))
+        part = replies.read_reply_part(crypto.decrypt(reply.part.kind, key, crypto.AS_REP, reply.part.cipher))
     except crypto.Unreadable as problem:
         raise Garbled(f"the reply is not under the password's key: {problem}") from None
     if part.nonce != nonce or part.realm != reply.realm:

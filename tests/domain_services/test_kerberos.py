@@ -18,6 +18,7 @@ from simulator.active_directory.supplemental import aes_keys, kerberos_keys
 from simulator.domain_services import der, kerberos, kerberos_client
 from simulator.domain_services import kerberos_crypto as crypto
 from simulator.domain_services import kerberos_messages as messages
+from simulator.domain_services import kerberos_replies as replies
 from simulator.domain_services.der import Garbled
 from simulator.domain_services.kerberos_client import SignOnFailed
 from simulator.domain_services.kerberos_messages import Encrypted, Name, Request
@@ -64,7 +65,7 @@ def code(centre, asked):
 
 def opened(centre, asked, kind=crypto.AES256):
     """The reply, and the part of it under the client's key."""
-    reply = messages.read_reply(centre.answer(messages.write_request(asked)))
+    reply = replies.read_reply(centre.answer(messages.write_request(asked)))
     key = kerberos_client.password_key(kind, PASSWORD, APRIL.salt)
     return reply, crypto.decrypt(kind, key, crypto.AS_REP, reply.part.cipher)
 
@@ -303,7 +304,7 @@ class TestTicket:
     def test_life(self, centre, until, hours):
         """A ticket lives as long as asked for, ten hours at most."""
         _, part = opened(centre, request(data=proof(), until=until))
-        assert messages.read_reply_part(part).until == (NOW + timedelta(hours=hours)).replace(microsecond=0)
+        assert replies.read_reply_part(part).until == (NOW + timedelta(hours=hours)).replace(microsecond=0)
 
     def test_another_library_reads_it(self, centre):
         """Every part of the reply is what minikerberos takes it for; the ticket is under the domain's own key."""
@@ -374,7 +375,7 @@ class TestMessages:
     def test_garbled(self, octets):
         """Whatever comes is read, or it is garbled; a KDC says nothing to what does not begin like a request."""
         centre = kerberos.KeyDistributionCenter(DOMAIN, lookup, clock, Randomness(1))
-        for read in (messages.read_error, messages.read_reply, messages.read_reply_part, messages.read_timestamp):
+        for read in (messages.read_error, replies.read_reply, replies.read_reply_part, messages.read_timestamp):
             with pytest.raises(Garbled):
                 read(octets)
         begun = bytes((0x6A,)) + octets
