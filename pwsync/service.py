@@ -16,7 +16,7 @@ from queue import SimpleQueue
 from random import Random
 from threading import Event as Flag
 from threading import Thread
-from typing import Any
+from typing import Any, Final
 
 from pwsync.agent import SyncAgent
 from pwsync.config_file import Configuration
@@ -184,27 +184,16 @@ class Service:
             order.done.set()
 
     def _perform(self, said: Mapping[str, Any]) -> Mapping[str, Any]:
-        order, domain = said.get("order"), said.get("domain")
+        order = said.get("order")
         self._time.refresh()
         if order == "status":
             due = self.agent.next_due()
             times = {"next": due, "now": self._time(), **self._cycles}
             return {name: None if when is None else when.isoformat() for name, when in times.items()}
-        if order == "diagnose":
-            return diagnosed(self.agent, said.get("anchor"))
-        if order == "full-sync" and isinstance(domain, str):
-            self.agent.full_password_sync(domain)
-            return {}
-        if order == "sync-user":
-            self.agent.sync_user(str(said.get("anchor")))
-            return {}
-        if order == "run-object-cycle":
-            self.agent.run_object_cycle(str(said.get("kind", "delta")))
-            return {}
         if order == "stop":
             self.stop()
             return {}
-        raise NotSupported(f"There is no order {order!r}.")
+        return carry_out(self.agent, said)
 
     def _refuse_rest(self) -> None:
         while not self._inbox.empty():
@@ -269,6 +258,32 @@ class _Alarm:
                     self._ring()
                 else:
                     self._set.set()
+
+
+def carry_out(agent: SyncAgent, said: Mapping[str, Any]) -> Mapping[str, Any]:
+    """An order that an agent takes whether its service runs or not, and its answer. Raises AgentError.
+
+    ``order`` names it; ``domain``, ``anchor`` and ``kind`` come with those that need them.
+    """
+    order, domain = said.get("order"), said.get("domain")
+    if order == "diagnose":
+        return diagnosed(agent, said.get("anchor"))
+    if order == "sync-user":
+        agent.sync_user(str(said.get("anchor")))
+    elif order == "run-object-cycle":
+        agent.run_object_cycle(str(said.get("kind", "delta")))
+    elif order in _OF_DOMAINS and isinstance(domain, str):
+        _OF_DOMAINS[order](agent, domain)
+    else:
+        raise NotSupported(f"There is no order {order!r}.")
+    return {}
+
+
+_OF_DOMAINS: Final[Mapping[Any, Callable[[SyncAgent, str], None]]] = {
+    "full-sync": SyncAgent.full_password_sync,
+    "enable": SyncAgent.enable_password_sync,
+    "disable": SyncAgent.disable_password_sync,
+}
 
 
 def diagnosed(agent: SyncAgent, anchor: str | None) -> Mapping[str, Any]:

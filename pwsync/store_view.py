@@ -18,6 +18,7 @@ from pwsync.errors import StoreError
 from pwsync.object_log import Attempt, ObjectLog
 from pwsync.state import UNCONFIRMED
 from pwsync.store import SCHEMA_VERSION
+from pwsync.tenant_link import RETRY_AFTER
 
 _NAMES: Final = ("samaccountname", "userprincipalname", "displayname")
 
@@ -49,11 +50,16 @@ class UserView:
 
 @dataclass(frozen=True, slots=True)
 class StoreView:
-    """What :func:`look` found. statuses: how many users' last attempt came to what. pending: DNs, in sending order."""
+    """What :func:`look` found.
+
+    statuses: how many users' last attempt came to what. pending: DNs, in sending order. held_until: the end of the last
+    pause that the tenant asked for, in ISO 8601; None if it never did.
+    """
 
     domains: Sequence[DomainView]
     statuses: dict[str, int]
     pending: Sequence[str]
+    held_until: str | None = None
 
 
 @contextmanager
@@ -90,7 +96,8 @@ def look(store: Path) -> StoreView:
                 "SELECT dn FROM passwords WHERE version IS NOT NULL ORDER BY changed, domain, usn, anchor"
             )
         ]
-    return StoreView(domains, statuses, pending)
+        held = connection.execute("SELECT value FROM settings WHERE name = ?", (RETRY_AFTER,)).fetchone()
+    return StoreView(domains, statuses, pending, held[0] if held else None)
 
 
 def find(store: Path, name: str) -> UserView:

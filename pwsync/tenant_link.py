@@ -20,7 +20,8 @@ from pwsync.tenant.messages import (
 )
 
 T = TypeVar("T")
-_RETRY_AFTER = "retry-after"
+RETRY_AFTER = "retry-after"
+"""The setting that keeps the end of a pause."""
 
 PASSWORD_HASH_SYNC = 1
 """The bit of the tenant's features that switches password synchronization on."""
@@ -111,7 +112,7 @@ class TenantLink:
         self._clock = ports.clock
         self._state = state
         self._tokens, self._service = connect(ports)
-        kept = state.settings.get(_RETRY_AFTER)
+        kept = state.settings.get(RETRY_AFTER)
         self._held_until = datetime.fromisoformat(kept) if kept else None
 
     @property
@@ -175,4 +176,4 @@ class TenantLink:
         until = self._clock() + timedelta(seconds=min(max(seconds, 0.0), 86_400.0 * 365))
         if self._held_until is None or until > self._held_until:
             self._held_until = until
-            self._state.set(_RETRY_AFTER, until.isoformat())
+            self._state.set(RETRY_AFTER, until.isoformat())

@@ -5,34 +5,25 @@ from __future__ import annotations
 import json
 import secrets
 import signal
-import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict
-from datetime import UTC, datetime
-from functools import partial
+from datetime import datetime
 from pathlib import Path
 from random import SystemRandom
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from simulator.cli import agent_orders
+from simulator.cli.agent_reach import CONFIG, Config, Json, User, configuration_of, found, order, timekeeper
 from simulator.cli.console import INTERRUPTED, refuse, say
 from simulator.scenario.errors import suggest
 from simulator.scenario.result import ExitCode
 
 if TYPE_CHECKING:
-    from pwsync.agent import SyncAgent
-    from pwsync.config_file import Configuration
-    from pwsync.store_view import UserView
-    from pwsync.timekeeper import Timekeeper
     from pwsync.windows_log import Record
 
-Config = Annotated[
-    Path, typer.Option("--config", metavar="FILE", help="The agent's configuration, as pwsync serve writes it.")
-]
-Json = Annotated[bool, typer.Option("--json", help="As JSON.")]
 PENDING_SHOWN = 20
-CONFIG = Path("pwsync-agent.json")
 
 agent = typer.Typer(
     name="agent", no_args_is_help=True, add_completion=False, rich_markup_mode=None,
@@ -40,7 +31,7 @@ agent = typer.Typer(
 )  # fmt: skip
 
 
-@agent.command()
+@agent.command(short_help="Run the agent until it is told to stop.")
 def run(
     config: Config = CONFIG,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print no events, only that it runs and stops.")] = False,
@@ -85,7 +76,7 @@ def run(
     raise typer.Exit(INTERRUPTED if signal.SIGINT in interrupted else ExitCode.HELD)
 
 
-@agent.command()
+@agent.command(short_help="Tell whether it runs, and how far it has come.")
 def status(config: Config = CONFIG, as_json: Json = False) -> None:
     """Tell whether the agent runs, and how far synchronization has come."""
     from pwsync.errors import StoreError
@@ -103,9 +94,14 @@ def status(config: Config = CONFIG, as_json: Json = False) -> None:
     except StoreError as error:
         refuse(str(error))
     if as_json:
-        say(json.dumps({"running": running is not None, **(running or {}), **asdict(view)}, indent=2))
+        values = {"running": running is not None, "staging": configuration.settings.staging, **(running or {})}
+        say(json.dumps({**values, **asdict(view)}, indent=2))
         return
     say(_running(running))
+    if configuration.settings.staging:
+        say("the server is in staging mode: nothing is sent")
+    if view.held_until and (running is None or view.held_until > str(running["now"])):
+        say(f"the tenant wants no call until {view.held_until}")
     say(f"\n{'domain':<30} {'objects':>8} {'waiting':>8}  passwords")
     for each in view.domains:
         state = "off" if not each.password_sync else "paused: no full import yet" if not each.imported else "on"
@@ -128,7 +124,7 @@ def _running(running: Mapping[str, Any] | None) -> str:
     return f"the agent runs; last password cycle {last}, next cycle {running.get('next') or 'none'}"
 
 
-@agent.command()
+@agent.command(short_help="Find out why passwords do not arrive.")
 def diagnose(
     user: Annotated[str | None, typer.Argument(metavar="USER", help="Account, principal name, DN or anchor.")] = None,
     config: Config = CONFIG,
@@ -140,55 +136,15 @@ def diagnose(
     """
     configuration = configuration_of(config)
     anchor = None if user is None else found(configuration, user).anchor
-    answer = dict(order(configuration, "diagnose", lambda made: diagnosed(made, anchor), anchor=anchor))
+    answer = dict(order(configuration, "diagnose", anchor=anchor))
     text = answer.pop("text")
     say(json.dumps(answer, indent=2) if as_json else text)
     raise typer.Exit(ExitCode.HELD if answer["finds"] == ["ok"] else ExitCode.BROKE)
 
 
-@agent.command(name="full-sync")
-def full_sync(
-    domain: Annotated[str | None, typer.Argument(metavar="DOMAIN", help="Default: all domains.")] = None,
-    config: Config = CONFIG,
-) -> None:
-    """Have the next password cycle read a whole domain and send every password in scope again."""
-    configuration = configuration_of(config)
-    known = [connector.domain for connector in configuration.settings.connectors]
-    if domain is not None and domain not in known:
-        refuse(f'there is no connector for "{domain}"', suggest(domain, known))
-    for each in known if domain is None else [domain]:
-        order(configuration, "full-sync", partial(_order_full_sync, each), domain=each)
-        say(f"{each}: the next password cycle sends everything in scope")
-
-
-def _order_full_sync(domain: str, made: SyncAgent) -> Mapping[str, Any]:
-    made.full_password_sync(domain)
-    return {}
-
-
-@agent.command(name="sync-user")
-def sync_user(
-    user: Annotated[str, typer.Argument(metavar="USER", help="Account, principal name, DN or anchor.")],
-    config: Config = CONFIG,
-) -> None:
-    """Have the next password cycle send one user's password again, changed or not.
-
-    Refused where a rule or a setting keeps the password on premises, and by builds before 1.1.749.0.
-    """
-    configuration = configuration_of(config)
-    whom = found(configuration, user)
-    order(configuration, "sync-user", partial(_order_sync_user, whom.anchor), anchor=whom.anchor)
-    say(f"{whom.dn}: the next password cycle sends the password again")
-
-
-def _order_sync_user(anchor: str, made: SyncAgent) -> Mapping[str, Any]:
-    made.sync_user(anchor)
-    return {}
-
-
-@agent.command(name="object-log")
+@agent.command(name="object-log", short_help="Show what became of one user's password.")
 def object_log(
-    user: Annotated[str, typer.Argument(metavar="USER", help="Account, principal name, DN or anchor.")],
+    user: User,
     config: Config = CONFIG,
     as_json: Json = False,
 ) -> None:
@@ -212,7 +168,7 @@ def object_log(
     say(f"{whom.dn}\nanchor {whom.anchor}, {kept}, last attempt: {whom.status}\n\n{log.as_text(made)}")
 
 
-@agent.command()
+@agent.command(short_help="Show or export the agent's event log.")
 def events(
     config: Config = CONFIG,
     identifier: Annotated[list[int] | None, typer.Option("--id", metavar="ID", help="Only these events.")] = None,
@@ -222,6 +178,7 @@ def events(
     output: Annotated[
         Path | None, typer.Option("-o", "--output", metavar="FILE", help="Write .xml, .csv or .json, as Windows does.")
     ] = None,
+    as_json: Json = False,
 ) -> None:
     """Show the agent's part of the Application log, or export it as administrators exchange it."""
     from pwsync.event_export import FORMATS
@@ -231,81 +188,25 @@ def events(
 
     if level is not None and level not in LEVELS:
         refuse(f'there is no level "{level}"', suggest(level, LEVELS))
-    if output is not None and output.suffix not in FORMATS:
+    if output is not None and output.suffix.lower() not in FORMATS:
         refuse(f'"{output}" has no known ending', f"known are {', '.join(FORMATS)}")
     chosen = [
         record
         for record in read(events_of(configuration_of(config).store))
         if (not identifier or record.event.id in identifier) and level in (None, record.event.level)
     ][-last:]
+    if as_json and output is None:
+        say(FORMATS[".json"](chosen).decode().rstrip("\n"))
+        return
     if output is None:
         for record in chosen:
             show(record, full=full)
         return
     try:
-        output.write_bytes(FORMATS[output.suffix](chosen))
+        output.write_bytes(FORMATS[output.suffix.lower()](chosen))
     except OSError as error:
         refuse(f'can\'t write "{output}": {error.strerror}')
     say(f"{len(chosen)} events written to {output}")
-
-
-@agent.command()
-def stop(config: Config = CONFIG) -> None:
-    """Stop the agent that runs with this configuration, as SIGTERM does."""
-    from pwsync.operator_port import NotRunning, OrderFailed, ask
-
-    try:
-        ask(configuration_of(config).store, "stop")
-    except (NotRunning, OrderFailed) as error:
-        refuse(str(error))
-    say("the agent is stopping")
-
-
-def order(
-    configuration: Configuration, name: str, here: Callable[[SyncAgent], Any], **arguments: Any
-) -> Mapping[str, Any]:
-    """Have a running agent do something; where none runs, do it on its store in this process."""
-    from pwsync.errors import AgentError
-    from pwsync.operator_port import NotRunning, ask
-    from pwsync.service import Service
-
-    try:
-        return ask(configuration.store, name, **arguments)
-    except NotRunning:
-        pass
-    except AgentError as error:
-        refuse(str(error))
-    if not configuration.store.exists():
-        refuse("no agent has run with this configuration yet", "pwsync agent run")
-    try:
-        service = Service(configuration, timekeeper(configuration), SystemRandom())
-    except (AgentError, OSError) as error:
-        refuse(str(error))
-    try:
-        answer: Mapping[str, Any] = here(service.agent)
-    except AgentError as error:
-        refuse(str(error))
-    finally:
-        service.close()
-    return answer
-
-
-def found(configuration: Configuration, user: str) -> UserView:
-    """A user whom the agent knows; anybody else is refused."""
-    from pwsync.errors import StoreError
-    from pwsync.store_view import find
-
-    try:
-        return find(configuration.store, user)
-    except StoreError as error:
-        refuse(str(error))
-
-
-def diagnosed(made: SyncAgent, anchor: str | None) -> Mapping[str, Any]:
-    """A diagnosis as an order's answer."""
-    from pwsync.service import diagnosed as carried_out
-
-    return carried_out(made, anchor)
 
 
 def show(record: Record, *, full: bool = False) -> None:
@@ -315,28 +216,12 @@ def show(record: Record, *, full: bool = False) -> None:
     say(f"{event.time:%Y-%m-%d %H:%M:%S}  {event.id:>4}  {event.level:<11}  {head}")
 
 
-def configuration_of(path: Path) -> Configuration:
-    """The configuration in a file; a bad one is refused."""
-    from pwsync.config_file import ConfigError, load
-
-    try:
-        return load(path)
-    except ConfigError as error:
-        refuse(str(error), "pwsync serve writes one; name it with --config")
-
-
-def timekeeper(configuration: Configuration) -> Timekeeper:
-    """The served world's clock, or this machine's."""
-    from pwsync.timekeeper import RealTime, WorldTime
-
-    if configuration.clock is None:
-        return RealTime(lambda: datetime.now(UTC))
-    import requests
-
-    def session() -> requests.Session:
-        made = requests.Session()
-        made.trust_env = False
-        made.verify = str(configuration.authority)
-        return made
-
-    return WorldTime(configuration.clock, session, time.monotonic)
+for command, name, short in (
+    (agent_orders.full_sync, "full-sync", "Have all passwords of a domain sent again."),
+    (agent_orders.sync_user, "sync-user", "Have one user's password sent again."),
+    (agent_orders.object_cycle, "object-cycle", "Run an object cycle now."),
+    (agent_orders.enable, "enable", "Switch password synchronization on."),
+    (agent_orders.disable, "disable", "Switch password synchronization off."),
+    (agent_orders.stop, "stop", "Stop the agent."),
+):
+    agent.command(name=name, short_help=short)(command)

@@ -25,8 +25,10 @@ from pwsync.config_file import load
 from pwsync.errors import StoreError
 from pwsync.operator_port import NotRunning, OrderFailed, ask
 from pwsync.service import Service
+from pwsync.settings import BUILD_CURRENT
 from simulator.active_directory.ldap import connect
-from simulator.cli.agent import timekeeper
+from simulator.azure_ad.wire import Answer
+from simulator.cli.agent_reach import timekeeper
 from simulator.cli.app import run_app
 
 pytestmark = pytest.mark.filterwarnings("ignore:ssl.match_hostname:DeprecationWarning")
@@ -260,6 +262,40 @@ class TestOperator:
             assert caught.value.reason == "not-supported"
             assert "stopping" in agent("stop")
 
+    def test_orders_of_a_running_agent(self, served: Any, agent: Commands) -> None:
+        """Off and on again by domain, an object cycle beside the schedule, one user again in a build that can."""
+        with agent_of(served) as service:
+            until(lambda: ask(served.store, "status")["password"])
+            assert agent("disable") == "contoso.example: password synchronization is off\n"
+            assert "off" in agent("status").splitlines()[3]
+            assert "is switched off for contoso.example" in agent("full-sync", code=2)
+            assert "synchronization is on" in agent("enable", "contoso.example")
+            assert 'there is no connector for "contoso.exampel"' in agent("enable", "contoso.exampel", code=2)
+            assert "the initial object cycle has run" in agent("object-cycle", "initial")
+            assert 'there is no object cycle "full"' in agent("object-cycle", "full", code=2)
+            assert "one user alone" in agent("sync-user", "alice", code=2)
+            service.agent._ports.settings.build = BUILD_CURRENT
+            assert "sends the password again" in agent("sync-user", "alice")
+            assert "The agent knows nobody" in agent("sync-user", "nobody", code=2)
+
+    def test_pause_is_shown_and_kept(self, served: Any, agent: Commands) -> None:
+        """A pause that the tenant asks a diagnosis for is part of the status, and holds the agent back."""
+        with agent_of(served):
+            until(lambda: ask(served.store, "status")["password"])
+            application = served.served.https.application
+
+            def busy(environ: Any) -> Any:
+                if environ.get("HTTP_X_MS_AADMSODS_APIACTION") == "GetCompanyConfiguration":
+                    return Answer(503, [("Content-Type", "text/plain"), ("Retry-After", "600")], b"")
+                return application(environ)
+
+            served.served.https.application = busy
+            assert "It asks for a pause of 600 s" in agent("diagnose")
+            assert "the tenant wants no call until 2017-01-13T09:1" in agent("status")
+            assert json.loads(agent("status", "--json"))["held_until"].startswith("2017-01-13T09:1")
+            assert "it wants no calls now" in agent("diagnose")
+        assert "the tenant wants no call until" in agent("status")
+
     def test_while_it_does_not(self, served: Any, agent: Commands) -> None:
         """The same of an agent that is stopped; what is ordered then is done when it runs again."""
         with agent_of(served):
@@ -270,13 +306,26 @@ class TestOperator:
         assert "sends everything" in agent("full-sync", "contoso.example")
         assert "full synchronization ordered" in agent("status")
         assert "No agent is running" in agent("stop", code=2)
+        assert "the service is stopped" in agent("object-cycle", code=2)
+        assert "synchronization is off" in agent("disable")
+        assert "synchronization is on" in agent("enable")
         writes = len(served.world.writes())
         with agent_of(served):
             until(lambda: len(served.world.writes()) == writes + 2)
 
     def test_before_it_ever_ran(self, agent: Commands) -> None:
         """Without an agent's database each command says so."""
-        for words in (["status"], ["diagnose"], ["diagnose", "alice"], ["full-sync"], ["object-log", "alice"]):
+        for words in (
+            ["status"],
+            ["diagnose"],
+            ["diagnose", "alice"],
+            ["full-sync"],
+            ["object-log", "alice"],
+            ["sync-user", "alice"],
+            ["object-cycle"],
+            ["enable"],
+            ["disable"],
+        ):
             assert "no agent has run" in agent(*words, code=2)
         assert agent("events") == ""
         assert 'there is no connector for "contoso.exampel"' in agent("full-sync", "contoso.exampel", code=2)
@@ -294,6 +343,8 @@ class TestOperator:
         assert "Anchor :" in agent("events", "--id", "657", "--full")
         for name in ("log.xml", "log.csv", "log.json"):
             agent("events", "-n", "0", "-o", str(tmp_path / name))
+        agent("events", "-n", "0", "-o", str(tmp_path / "log.JSON"))
+        assert json.loads(agent("events", "-n", "0", "--json")) == json.loads((tmp_path / "log.JSON").read_bytes())
         numbers = [each["RecordId"] for each in json.loads((tmp_path / "log.json").read_bytes())]
         assert numbers == list(range(1, len(numbers) + 1))
         assert len(ElementTree.parse(tmp_path / "log.xml").getroot()) == len(numbers)
