@@ -1,7 +1,8 @@
 """Results as JUnit XML, in the shape that build servers read.
 
 One ``testsuite`` per folder, one ``testcase`` per case with ``file``, ``line`` and ``time``; ``failure`` (or ``error``,
-for a fault of the harness) holds the text that the command line shows; ``properties`` hold rules, tags, seed, digest.
+for a fault of the harness) holds the text that the command line shows; ``properties`` hold rules, tags, seed, digest,
+and for each fault how often it fired.
 """
 
 from __future__ import annotations
@@ -86,4 +87,5 @@ def _properties(result: RunResult) -> list[tuple[str, str]]:
         ("seed", str(result.seed)),
         ("digest", result.digest),
         ("repeat", result.repeat),
+        *(("fault", told) for told in result.faults_fired),
     ]

@@ -68,6 +68,7 @@ def failure_text(result: RunResult, failure: Failure) -> str:
     fields.append(("expected", failure.expected.splitlines()))
     fields.append(("got", failure.got.splitlines()))
     fields.append(("because", list(failure.because)))
+    fields.append(("fired", list(result.faults_fired)))
     fields.append(("rule", [_rule(rule) for rule in failure.rules]))
     for name, values in fields:
         for index, value in enumerate(values):
