@@ -149,11 +149,6 @@ class Tenant:
         """When the user's password expires; None: never."""
         return expiry(user.changed_at, user.password_policies, self.policy_for(user.upn))
 
-    def warns_of(self, user: CloudUser) -> datetime | None:
-        """When the user's password expires, if that is so soon that users are told at sign-in; else None."""
-        expires = self.expires(user)
-        return expires if expires is not None and expires - self.clock() <= self.policy_for(user.upn).notice else None
-
     def policy_for(self, upn: str) -> CloudPolicy:
         """The policy for a sign-in name: the tenant's, with the periods of its domain if that has its own."""
         return self.domains.policy(upn, self.policy)
@@ -182,11 +177,15 @@ class Tenant:
         password_age: timedelta = timedelta(0),
         check_policy: bool = True,
         display_name: str | None = None,
+        domain: str | None = None,
     ) -> CloudUser:
-        """Make a user in the cloud, ``name@tenant_domain``. Raises Refusal: password-...; not-supported: the name."""
+        """Make a user in the cloud, ``name@domain``, by default the tenant's first domain.
+
+        Raises Refusal: password-...; not-supported: the name.
+        """
         if not is_local_part(name):
             raise Refusal("not-supported", f"{name!r} can't be the local part of a sign-in name")
-        upn = f"{name}@{self.tenant_domain}"
+        upn = f"{name}@{domain or self.tenant_domain}"
         if self.users.by_upn(upn) is not None:
             raise Refusal("not-supported", f"there is a user {upn} already", conflict=True)
         if check_policy:
@@ -232,6 +231,20 @@ class Tenant:
             raise Refusal("password-reused", "the current password can't be used again")
         self._check(user, new)
         self._passwords.change(user, new)
+        self._typed(user, new)
+
+    def self_service_reset(self, user: CloudUser | None, new: str) -> None:
+        """The reset of somebody who has forgotten the password and shown who they are in another way.
+
+        It ends a lock, and the last password may be taken again (product documentation). Raises as ``change_password``.
+        """
+        user = self._require(user)
+        self._require_managed(user)
+        if not user.enabled:
+            raise Refusal("disabled", f"{user.upn} is disabled")
+        self._check(user, new)
+        self._passwords.change(user, new)
+        self._sign_ins.lockout.reset(user.id)
         self._typed(user, new)
 
     def set_user(

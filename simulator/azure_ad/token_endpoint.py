@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from datetime import datetime
 from typing import Any
 
 from simulator.azure_ad.errors import TokenRefused, token_error
@@ -112,8 +113,8 @@ class TokenEndpoint:
         if "offline_access" in scope.identity:
             answer["refresh_token"] = session.refresh_token
         if "openid" in scope.identity:
-            expires = self._tenant.warns_of(user)
-            answer["id_token"] = self._issuer.id_token(user, session, version=request.version, warn_of=expires)
+            soon = _expires_soon(self._tenant, user)
+            answer["id_token"] = self._issuer.id_token(user, session, version=request.version, warn_of=soon)
         if request.form.get("client_info") == "1":
             info = {"uid": user.id, "utid": self._tenant.tenant_id}
             answer["client_info"] = encode_part(json.dumps(info, separators=(",", ":")).encode())
@@ -126,6 +127,13 @@ def read_body(call: Call) -> dict[str, str]:
         return read_form(call.body)
     except ValueError as error:
         raise TokenRefused(900144, "The request body has too many parameters.", "invalid_request") from error
+
+
+def _expires_soon(tenant: Tenant, user: CloudUser) -> datetime | None:
+    """When the user's password expires, if that is so soon that users are told at sign-in; else None."""
+    expires = tenant.expires(user)
+    told = expires is not None and expires - tenant.clock() <= tenant.policy_for(user.upn).notice
+    return expires if told else None
 
 
 def _lives(seconds: int) -> dict[str, Any]:

@@ -166,6 +166,26 @@ class TestWrite:
         status, answer, _ = graph("POST", "/users", json=body)
         assert (status, "same value" in answer["error"]["message"]) == (400, True)
 
+    def test_create_in_another_domain(self, graph, tenant, alice):
+        """A user of the cloud may be made in any domain of the tenant's, and lacks none of what is needed."""
+        body = {
+            "accountEnabled": True,
+            "displayName": "Bob",
+            "mailNickname": "bob",
+            "userPrincipalName": "bob@CONTOSO.example",
+            "givenName": "Robert",
+            "passwordPolicies": "DisablePasswordExpiration",
+            "passwordProfile": {"password": GOOD, "forceChangePasswordNextSignIn": False},
+        }
+        for name in ("accountEnabled", "displayName", "mailNickname", "userPrincipalName", "passwordProfile"):
+            status, answer, _ = graph("POST", "/users", json={**body, name: None})
+            assert (status, f"'{name}'" in answer["error"]["message"]) == (400, True)
+        assert graph("POST", "/users", json=body)[1]["givenName"] == "Robert"
+        user = tenant.find_by_upn("bob@contoso.example")
+        assert tenant.sign_in(user.upn, GOOD).result == "ok"
+        assert tenant.expires(user) is None
+        assert graph("POST", "/users", json=body | {"userPrincipalName": "ALICE@contoso.example"})[0] == 400
+
     @pytest.mark.parametrize(
         "body",
         [
@@ -235,9 +255,19 @@ class TestWrite:
     @pytest.mark.parametrize(
         "data", [b"{", b"[]", b"\xff", b'{"colour": 1}', b'{"passwordProfile": "x"}', b"[" * 100_000]
     )
-    def test_garbled(self, graph, alice, data):
+    @pytest.mark.parametrize("kind", ["application/json", "application/json; charset=utf-8"])
+    def test_garbled(self, graph, ask, admin, alice, data, kind):
         """A body that is not understood is a 400."""
-        assert graph("PATCH", f"/users/{alice.id}", data=data)[0] == 400
+        headers = {"Authorization": f"Bearer {admin}", "Content-Type": kind}
+        assert ask("PATCH", f"{BASE}/users/{alice.id}", headers=headers, data=data).status == 400
+
+    @pytest.mark.parametrize("kind", ["", "text/plain", "application/x-www-form-urlencoded", "application/jsonx"])
+    def test_content_type(self, graph, ask, admin, alice, kind):
+        """A body that does not say that it is JSON is not read."""
+        headers = {"Authorization": f"Bearer {admin}", "Content-Type": kind}
+        answer = ask("PATCH", f"{BASE}/users/{alice.id}", headers=headers, data=b'{"accountEnabled": false}')
+        assert (answer.status, "JSON Content-Type" in answer.body.decode()) == (400, True)
+        assert alice.enabled
 
 
 class TestOwn:

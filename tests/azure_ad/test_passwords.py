@@ -339,3 +339,42 @@ class TestObservation:
 
         assert story(1) == story(1)
         assert story(1) != story(2)
+
+
+class TestSelfService:
+    """A user who has forgotten the password resets it."""
+
+    def test_unlocks_and_may_repeat(self, tenant, synchronize):
+        """It ends a lock and a session, and the forgotten password may be the new one."""
+        user = synchronize(tenant, "alice", "Winter-2016!")
+        session = tenant.open_session(user)
+        for number in range(10):
+            tenant.sign_in(user.upn, f"guess-{number}")
+        assert tenant.sign_in(user.upn, "Winter-2016!").result == "locked"
+        tenant.self_service_reset(user, "Winter-2016!")
+        assert tenant.sign_in(user.upn, "Winter-2016!").result == "ok"
+        assert tenant.session_state(session)[1] == "revoked"
+        assert (user.source, tenant.expires(user) is None) == ("cloud", False)
+
+    def test_change_does_not_unlock(self, tenant, synchronize):
+        """A change by somebody who knows the password is refused while the sign-in is locked."""
+        user = synchronize(tenant, "alice", "Winter-2016!")
+        for number in range(10):
+            tenant.sign_in(user.upn, f"guess-{number}")
+        with pytest.raises(Refusal, match="locked"):
+            tenant.change_password(user, "Winter-2016!", "Spring-2017!")
+
+    @pytest.mark.parametrize(
+        ("password", "reason"), [("short", "password-too-short"), ("winterwinter", "password-too-weak")]
+    )
+    def test_policy(self, tenant, synchronize, password, reason):
+        """The cloud's rules hold."""
+        with pytest.raises(Refusal, match=reason):
+            tenant.self_service_reset(synchronize(tenant, "alice", "Winter-2016!"), password)
+
+    def test_disabled(self, tenant, synchronize):
+        """A disabled user resets nothing."""
+        user = synchronize(tenant, "alice", "Winter-2016!")
+        tenant.set_user(user, enabled=False)
+        with pytest.raises(Refusal, match="disabled"):
+            tenant.self_service_reset(user, "Spring-2017!")

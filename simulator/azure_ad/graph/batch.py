@@ -72,6 +72,7 @@ def _perform(request: Request, part: Mapping[str, Any]) -> dict[str, Any]:
     except ValueError as error:
         raise _bad(f"Request {part['id'][:50]!r}: too many query options.") from error
     headers = {name.lower(): value for name, value in (part.get("headers") or {}).items()}
+    headers.setdefault("content-type", "application/json")
     headers["authorization"] = request.call.headers.get("authorization", "")
     body = b"" if part.get("body") is None else json.dumps(part["body"]).encode()
     call = replace(request.call, method=part["method"].upper(), path=path, query=query, headers=headers, body=body)

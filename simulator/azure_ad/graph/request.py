@@ -86,6 +86,10 @@ class Request:
 
     def body(self, *known: str) -> Mapping[str, Any]:
         """The JSON object in the body, which has no properties but ``known`` ones. Raises GraphError."""
+        kind = self.call.headers.get("content-type", "").partition(";")[0].strip().lower()
+        if self.call.body and kind != "application/json":
+            text = "Entity only allows writes with a JSON Content-Type header."
+            raise GraphError(400, "BadRequest", text)
         try:
             value = json.loads(self.call.body or b"{}")
         except (ValueError, RecursionError) as error:

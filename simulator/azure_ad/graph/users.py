@@ -68,10 +68,13 @@ def _create(request: Request) -> Answer:
     read_policies(policies or "None")
     details = {name: typed(body, name, str) for name in ("givenName", "surname")}
     local, _, domain = upn.rpartition("@")
-    if domain.lower() != request.tenant.tenant_domain.lower():
-        text = f"The domain portion of the userPrincipalName must be {request.tenant.tenant_domain}."
+    if domain not in request.tenant.domains or request.tenant.is_federated(upn):
+        text = (
+            "The domain portion of the userPrincipalName property is invalid. You must use one of the verified domain "
+            f"names in your organization that is not federated; it has: {', '.join(request.tenant.domains)}."
+        )
         raise GraphError(400, "Request_BadRequest", text)
-    user = request.tenant.create_user(local, profile["password"], display_name=display_name)
+    user = request.tenant.create_user(local, profile["password"], display_name=display_name, domain=domain)
     must_change = profile.get("forceChangePasswordNextSignIn") is not False
     request.tenant.set_user(user, enabled=enabled, must_change=must_change, password_policies=policies)
     user.change_with_mfa = profile.get("forceChangePasswordNextSignInWithMfa") is True
