@@ -8,6 +8,7 @@ neighbours, and the first failure is its end.
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import json
 import os
 import pickle
@@ -15,7 +16,7 @@ import signal
 import sys
 import time
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -32,19 +33,31 @@ SPARE_SECONDS = 20.0
 """A mutant may take this much more work than ten times what its items take without it."""
 
 
+@dataclass(frozen=True)
+class Sight:
+    """What the first round saw of one item: the functions that it calls and the seconds that it takes.
+
+    file: a digest of the item's file; an item of the same text need not be watched again.
+    """
+
+    file: str
+    functions: frozenset[str]
+    seconds: float
+    held: bool = True
+
+
 @dataclass
 class Reach:
-    """What the first round found: items (by number) that call a function, and how long each takes, in seconds."""
+    """Items (by number) that call a function, and how long each takes, in seconds."""
 
     items: dict[str, set[int]] = field(default_factory=lambda: defaultdict(set))
     seconds: dict[int, float] = field(default_factory=dict)
-    failed: list[str] = field(default_factory=list)
 
-    def add(self, other: Reach) -> None:
-        for function, numbers in other.items.items():
-            self.items[function] |= numbers
-        self.seconds |= other.seconds
-        self.failed += other.failed
+    def add(self, number: int, sight: Sight) -> None:
+        """Take in what was seen of an item."""
+        self.seconds[number] = sight.seconds
+        for function in sight.functions:
+            self.items[function].add(number)
 
 
 @dataclass(frozen=True)
@@ -61,7 +74,8 @@ class Judge:
     """A pytest plugin that takes the place of the loop over the tests.
 
     told: is given each verdict as it comes. Whoever presses Ctrl-C keeps those that have come. quick: items that a
-    mutant meets at most, the likeliest ones; 0: all that call its function.
+    mutant meets at most, the likeliest ones; 0: all that call its function. memory: the file in which the first
+    round's findings are kept.
     """
 
     def __init__(
@@ -70,6 +84,7 @@ class Judge:
         jobs: int,
         told: Callable[[Verdict], None],
         say: Callable[[str], None],
+        memory: Path,
         quick: int = 0,
     ) -> None:
         self.mutants = mutants
@@ -77,6 +92,7 @@ class Judge:
         self.failed: list[str] = []
         self._told = told
         self._say = say
+        self._memory = memory
         self._quick = quick
         self._killers: dict[str, Counter[int]] = defaultdict(Counter)
         self._items: list[pytest.Item] = []
@@ -87,42 +103,57 @@ class Judge:
             self.failed = ["the tests could not be collected"]
             return True
         self._items = session.items
-        self._say(f"{len(self._items)} tests and scenarios run as they are, to see what they call")
-        reach = self._first_round()
-        self.failed = reach.failed
-        if not reach.failed:
+        seen = self._first_round()
+        self.failed = sorted(name for name, sight in seen.items() if not sight.held)
+        if not self.failed:
+            reach = Reach()
+            for number, item in enumerate(self._items):
+                reach.add(number, seen[item.nodeid])
             self._try_all(reach)
         return True
 
     # --- the first round
 
-    def _first_round(self) -> Reach:
-        parts = [list(range(start, len(self._items), self.jobs)) for start in range(self.jobs)]
-        readers = [_forked(lambda numbers=numbers: self._watch(numbers)) for numbers in parts]  # type: ignore[misc]
-        whole = Reach()
+    def _first_round(self) -> dict[str, Sight]:
+        """What every item calls, by its name; kept for the next time."""
+        digests = {path: hashlib.sha256(path.read_bytes()).hexdigest() for path in {each.path for each in self._items}}
+        try:
+            kept: dict[str, Sight] = pickle.loads(self._memory.read_bytes())
+        except OSError:
+            kept = {}
+        seen, fresh = {}, []
+        for number, item in enumerate(self._items):
+            sight = kept.get(item.nodeid)
+            if sight is not None and sight.held and sight.file == digests[item.path]:
+                seen[item.nodeid] = sight
+            else:
+                fresh.append(number)
+        self._say(f"{len(fresh)} of {len(self._items)} tests and scenarios run as they are, to see what they call")
+        readers = [
+            _forked(lambda part=fresh[start :: self.jobs]: self._watch(part, digests))  # type: ignore[misc]
+            for start in range(self.jobs)
+        ]
         for process, reader in readers:
             with os.fdopen(reader, "rb") as pipe:
                 data = pipe.read()
             os.waitpid(process, 0)
             if not data:
-                whole.failed.append("a process of the first round died")
-                continue
-            whole.add(pickle.loads(data))  # from a child of our own
-        return whole
+                raise RuntimeError("a process of the first round died")
+            seen |= pickle.loads(data)  # from a child of our own
+        self._memory.write_bytes(pickle.dumps(seen))
+        return seen
 
-    def _watch(self, numbers: Sequence[int]) -> bytes:
-        reach = Reach()
+    def _watch(self, numbers: Sequence[int], digests: Mapping[Path, str]) -> bytes:
+        seen = {}
         set_mutant_under_test("stats")
         for number in numbers:
+            item = self._items[number]
             state()._stats.clear()
             started = time.process_time()
-            held = _holds(self._items[number])
-            reach.seconds[number] = time.process_time() - started
-            if not held:
-                reach.failed.append(self._items[number].nodeid)
-            for function in state()._stats:
-                reach.items[function].add(number)
-        return pickle.dumps(reach)
+            held = _holds(item)
+            took = time.process_time() - started
+            seen[item.nodeid] = Sight(digests[item.path], frozenset(state()._stats), took, held)
+        return pickle.dumps(seen)
 
     # --- mutants
 

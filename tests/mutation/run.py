@@ -61,7 +61,7 @@ def main() -> int:
     mutants = [mutant for name in wanted for mutant in modules[name].mutants()]
     verdicts = {each.mutant.name: each for each in kept_verdicts(work / "verdicts.jsonl", mutants)}
     open_ones = [mutant for mutant in mutants if mutant.name not in verdicts]
-    print(f"{len(mutants)} mutants in {len(wanted)} modules, {len(open_ones)} of them to be tried")
+    print(f"{len(mutants)} mutants in {len(wanted)} modules, {len(open_ones)} of them to be tried", flush=True)
 
     count = Counter[str]()
     with (work / "verdicts.jsonl").open("a", encoding="utf-8") as log:
@@ -79,7 +79,9 @@ def main() -> int:
             if done % 100 == 0 or done == len(open_ones):
                 print(f"{done} of {len(open_ones)}: {_counts(count)}", flush=True)
 
-        judge = Judge(open_ones, options.jobs, told, lambda text: print(text, flush=True), options.quick)
+        judge = Judge(
+            open_ones, options.jobs, told, lambda text: print(text, flush=True), work / "reach", options.quick
+        )
         if open_ones:
             arguments = ["-q", "-p", "no:cacheprovider", "-p", "no:xdist", "-p", "no:cov", f"--rootdir={tree}", *JUDGES]
             pytest.main(arguments, plugins=[judge])
