@@ -58,6 +58,7 @@ class Person:
     attributes: dict[str, list[str]]
     usns: dict[str, int]
     secret: bytes = b""
+    supplemental: bytes = b""
     version: int = 0
     changed: int = 0
     must_change: bool = False
@@ -178,12 +179,27 @@ class Channel:
             found = [person for person in people if person.guid == message["object"]]
             if not found:
                 raise ReplicationError(8333)
+            if message["attributes"] == ["supplementalCredentials"]:
+                return {"objects": [self.supplemental(found[0])], "cookie": b"0", "more": False}
             return {"objects": [self.object(found[0], 0)], "cookie": b"0", "more": False}
         found = [person for person in people if self.last(person) > since]
         page, rest = found[: message["max_objects"]], found[message["max_objects"] :]
         cookie = self.last(page[-1]) if rest else self.domain.usn
         objects = [self.object(person, since) for person in page]
         return {"objects": objects, "cookie": str(cookie).encode(), "more": bool(rest)}
+
+    def supplemental(self, person: Person) -> Mapping[str, Any]:
+        """The one attribute without a RID layer; a user without it has an object without attributes."""
+        secret = encrypt(person.supplemental, self.key, self.salts.randbytes(16), None)
+        secret = secret[:-1] + bytes([secret[-1] ^ 1]) if self.domain.garbles else secret
+        attribute = {
+            "name": "supplementalCredentials", "values": [secret], "version": 1, "changed": person.changed,
+            "local_usn": 1, "invocation": bytes(16), "originating_usn": 1,
+        }  # fmt: skip
+        return {
+            "guid": person.guid, "dn": person.dn, "sid": person.sid, "deleted": person.deleted,
+            "attributes": [attribute] if person.supplemental else [],
+        }  # fmt: skip
 
     @staticmethod
     def last(person: Person) -> int:
