@@ -147,8 +147,9 @@ def _decoded(octets: bytes, definition: Any) -> Any:
     """One value of a definition, all of the octets. Raises Undecodable."""
     try:
         found, rest = decoder.decode(octets, asn1Spec=definition)
-    except (PyAsn1Error, ValueError, RecursionError) as problem:
-        # ValueError: pyasn1 writes a number into its complaint that is too long for Python to write.
+    except (PyAsn1Error, ValueError, OverflowError, RecursionError) as problem:
+        # ValueError: pyasn1 writes a number into its complaint that is too long for Python to write. OverflowError: it
+        # wants to read more octets than a machine can count.
         raise Undecodable(type(problem).__name__) from None
     if rest:
         raise Undecodable("something follows")

@@ -131,6 +131,13 @@ def test_controls():
     assert decode(bind(1, "", "")).controls == []
 
 
+def test_length_beyond_counting():
+    """A string that claims more octets than a machine can count is no reason to fail."""
+    for tag in (b"\x04", b"\x24"):
+        with pytest.raises(Undecodable):
+            decode(tlv(0x30, integer(1) + tlv(0x60, integer(3) + tag + b"\x88" + b"\xff" * 8)))
+
+
 def test_request_with_a_wrong_number():
     """A number of any size is no reason to fail."""
     for number in (b"\xff", b"\x7f" * 9000):
