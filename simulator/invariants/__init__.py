@@ -81,4 +81,5 @@ class Checks:
                 got=violation.came,
                 because=tuple((named or lines)[-12:]),
                 rules=(invariant.id,),
+                why=invariant.why,
             )

@@ -27,9 +27,13 @@ class Violation:
 
 
 class Invariant:
-    """What must hold after every instant of every run. Each reads only what was added since it last looked."""
+    """What must hold after every instant of every run. Each reads only what was added since it last looked.
+
+    why: the reason why what is held and what came can't both be, where it is broken.
+    """
 
     id: ClassVar[str]
+    why: ClassVar[str]
 
     def __init__(self, world: World, ledger: Ledger, sessions: Sessions) -> None:
         self.world = world

@@ -20,6 +20,10 @@ class Converges(Invariant):
     """With nothing in the way any more, one object cycle and three password cycles bring agreement."""
 
     id = "converges"
+    why = (
+        "With nothing in the way any more, one object cycle and three password cycles bring every password "
+        "that is due to the tenant."
+    )
 
     def begin(self) -> None:
         self._calm_since: datetime | None = self.world.start

@@ -21,6 +21,7 @@ class DigestNotUsable(Invariant):
     """What the tenant stores opens nothing on premises, taken as a password or as an NT hash."""
 
     id = "digest-not-usable"
+    why = "Whoever steals what the tenant stores must not be able to use it on premises, nor to guess from it cheaply."
 
     def begin(self) -> None:
         self._seen = len(self.world.tenant.writes)

@@ -20,6 +20,10 @@ class FailuresLogged(Invariant):
     """Each failed attempt, and each item that the tenant refused, has an event of level error of its own."""
 
     id = "failures-logged"
+    why = (
+        "Whoever looks for the reason of a failure has the log alone: each failed attempt leaves an event of "
+        "level error of its own."
+    )
 
     def begin(self) -> None:
         self._attempts = 0

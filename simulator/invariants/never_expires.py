@@ -11,6 +11,7 @@ class NeverExpires(Invariant):
     """Right after a synchronized write the user's cloud password never expires."""
 
     id = "never-expires"
+    why = "The age of a synchronized password is the directory's affair: the tenant must not let it expire."
 
     def begin(self) -> None:
         self._seen = len(self.world.tenant.writes)

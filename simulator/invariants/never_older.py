@@ -12,6 +12,7 @@ class NeverOlder(Invariant):
     """No synchronized password of a user is followed by an older one."""
 
     id = "never-older"
+    why = "The tenant must never go back to a password that its user has replaced."
 
     def begin(self) -> None:
         self._seen = len(self.world.tenant.writes)
@@ -31,18 +32,18 @@ class NeverOlder(Invariant):
             if stands:
                 self._last[guid] = stands[0]
                 continue
-            name = self.ledger.name(guid)
-            number = 0 if last is None else last + 1
-            came = (
-                "a password that the directory never held" if not fitting else f"her password number {fitting[-1] + 1}"
-            )
-            yield Violation(
-                held=f"the tenant had taken {name}'s password number {number} from the directory",
-                came=f"then the agent brought {came}, which is older",
-                about=name,
-                key=f"{guid}/{write.sequence}",
-            )
+            yield self._violation(guid, last, fitting, key=f"{guid}/{write.sequence}")
         self._seen = len(writes)
+
+    def _violation(self, guid: UUID, last: int | None, fitting: list[int], key: str) -> Violation:
+        name = self.ledger.name(guid)
+        if not fitting or last is None:
+            held = f"the tenant takes {name}'s password from the directory"
+            came = "the agent brought a password that the directory never held"
+        else:
+            held = f"the tenant had taken {name}'s password number {last + 1} from the directory"
+            came = f"then the agent brought password number {fitting[-1] + 1}, which is older"
+        return Violation(held, came, about=name, key=key)
 
     def _fitting(self, guid: UUID, credential: str) -> list[int]:
         """The user's passwords that a credential may have been made from, the oldest first."""

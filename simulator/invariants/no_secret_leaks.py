@@ -22,6 +22,7 @@ class NoSecretLeaks(Invariant):
     """Every artefact of the run is searched for passwords (as UTF-8 and UTF-16) and NT hashes (bytes, hex, base64)."""
 
     id = "no-secret-leaks"
+    why = "Whoever reads what a run leaves behind must not find there what opens an account."
 
     def begin(self) -> None:
         self._lines = 0

@@ -15,6 +15,7 @@ class NoWriteWithoutCause(Invariant):
     """A credential that the agent knows to be applied does not go out again without an order."""
 
     id = "no-write-without-cause"
+    why = "Sending again what is known to be applied undoes what somebody has set in the cloud since."
 
     def begin(self) -> None:
         self._seen = 0

@@ -13,6 +13,9 @@ class NothingLost(Invariant):
     """A change that the agent has read is somewhere."""
 
     id = "nothing-lost"
+    why = (
+        "A later cycle reads what has changed since: what was read, and is neither applied nor pending, is never sent."
+    )
 
     def begin(self) -> None:
         self._absent: set[UUID] = set()

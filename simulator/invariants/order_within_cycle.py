@@ -14,6 +14,7 @@ class OrderWithinCycle(Invariant):
     """Credentials of one cycle are ordered by the second of their change, then domain, then USN where it was read."""
 
     id = "order-within-cycle"
+    why = "Within a cycle changes go out in the order in which they were made, over all domains."
 
     def begin(self) -> None:
         self._seen = 0

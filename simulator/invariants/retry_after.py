@@ -22,6 +22,7 @@ class RetryAfter(Invariant):
     """After an answer that asked for a pause the tenant hears nothing until the pause is over."""
 
     id = "retry-after"
+    why = "A pause holds for every call to the tenant, whichever of them was told, and a restart is no way around it."
 
     def begin(self) -> None:
         self._seen = 0

@@ -11,6 +11,7 @@ class SessionsKept(Invariant):
     """A cloud session lives on when the only thing that happened to its user was a synchronized password."""
 
     id = "sessions"
+    why = "In 2017 a synchronized password ends no session; a change or a reset in the cloud does."
 
     def begin(self) -> None:
         self._refresh: dict[str, str] = {}

@@ -14,6 +14,10 @@ class TwoMinutes(Invariant):
     """Password cycles begin whole 2-minute periods after the service's start, one at a time."""
 
     id = "two-minutes"
+    why = (
+        "Password cycles begin every 2 minutes from the start of the service, one at a time; nobody can set "
+        "another interval."
+    )
 
     def begin(self) -> None:
         self._seen = 0

@@ -11,6 +11,7 @@ class UsersOnly(Invariant):
     """Only passwords of objects of class user that are in scope leave the directory."""
 
     id = "users-only"
+    why = "Only passwords of objects of class user that are in scope leave the directory."
 
     def begin(self) -> None:
         self._seen = 0

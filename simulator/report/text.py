@@ -67,6 +67,7 @@ def failure_text(result: RunResult, failure: Failure) -> str:
     fields = [("scenario", [f"{result.id}: {result.title}"])]
     fields.append(("expected", failure.expected.splitlines()))
     fields.append(("got", failure.got.splitlines()))
+    fields.append(("why", [failure.why] if failure.why else []))
     fields.append(("because", list(failure.because)))
     fields.append(("fired", list(result.faults_fired)))
     fields.append(("rule", [_rule(rule) for rule in failure.rules]))

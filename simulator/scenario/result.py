@@ -39,6 +39,7 @@ class Failure:
     expected, got: short texts; ``got`` names what was seen instead.
     because: the trace lines that led there, oldest first.
     rules: the rules that the scenario names (or the invariant's id).
+    why: the reason why ``expected`` and ``got`` can't both be, where that is the same each time: an invariant's.
     """
 
     kind: str
@@ -49,6 +50,7 @@ class Failure:
     got: str = ""
     because: tuple[str, ...] = ()
     rules: tuple[str, ...] = ()
+    why: str = ""
 
 
 @dataclass(frozen=True)

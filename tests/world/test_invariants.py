@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,6 +14,7 @@ from world.runs import ALICE, BOTH, broken, case, held, opened
 from pwsync.credential import nt_hash
 from simulator.active_directory.state import REPLICATION_DELAY
 from simulator.invariants import INVARIANTS, Checks
+from simulator.report.text import result_text
 from simulator.scenario.result import Failure
 from simulator.scenario.runner import Run, RunOptions, run_case
 from simulator.scenario.sessions import Sessions
@@ -290,6 +293,34 @@ class TestAgents:
         held(run_case(case(planting.scenario)))
 
 
+ARGUMENTS = Path(__file__).parent / "arguments"
+"""What is told of each planting: ``pytest tests/world --update`` writes the files anew."""
+
+
+def told_in_full(failures: Sequence[Failure]) -> str:
+    """Failures as an argument: what held, what came, and why both can't be."""
+    return "\n".join(
+        f"{each.title} at {each.at}\n  held  {each.expected}\n  came  {each.got}\n  why   {each.why}\n"
+        for each in failures
+    )
+
+
+def check_golden(name: str, told: str, update: bool) -> None:
+    golden = ARGUMENTS / f"{name}.txt"
+    if update:
+        golden.parent.mkdir(exist_ok=True)
+        golden.write_text(told, encoding="utf-8")
+    assert golden.read_text(encoding="utf-8") == told
+
+
+@pytest.mark.parametrize("planting", PLANTINGS, ids=IDS)
+def test_argument(planting: Planting, update: bool) -> None:
+    """A broken invariant is told as an argument: what held, what came, and why both can't be."""
+    result = run_case(case(planting.scenario), RunOptions(engine=f"world.broken_agents:{planting.agent}"))
+    check_golden(f"{planting.id}-{planting.agent}", told_in_full(result.failures), update)
+    assert [each for each in result.failures if each.why not in result_text(result)] == []
+
+
 @pytest.mark.parametrize("planting", FIRST.values(), ids=FIRST)
 def test_switched_off(planting: Planting) -> None:
     """A scenario that excepts the invariant, with a reason, holds with the broken agent too."""
@@ -356,6 +387,13 @@ class TestServices:
         assert broken(run.failures) == [invariant]
         assert run.failures[0].title == f"invariant {invariant} is broken for {about}"
         assert words.replace("alice's password", "alice@contoso.example's password") in argument(run.failures)
+
+    def test_argument(self, service, invariant: str, words: str, about: str, update: bool) -> None:
+        """What a service does wrong is told as an argument, too."""
+        run = opened(SESSION)
+        service(run)
+        run.run()
+        check_golden(f"{invariant}-{service.__name__}", told_in_full(run.failures), update)
 
     def test_switched_off(self, service, invariant: str, words: str, about: str) -> None:
         """An excepted invariant is silent."""
