@@ -107,8 +107,8 @@ class Applications:
         self._by_id[application.id] = application
         return application
 
-    def add_secret(self, application: Application, life: timedelta = SECRET_LIFE) -> str:
-        """A new secret of an application, good for ``life``; the only time that it is told."""
-        value = "pws~" + self._randomness.child("azure_ad/applications").randbytes(18).hex()
+    def add_secret(self, application: Application, life: timedelta = SECRET_LIFE, *, value: str | None = None) -> str:
+        """A new secret of an application, good for ``life``; the only time that it is told. value: one's own choice."""
+        value = value or "pws~" + self._randomness.child("azure_ad/applications").randbytes(18).hex()
         application.secrets.append(Secret(value, self._clock() + life))
         return value

@@ -131,7 +131,7 @@ class TokenIssuer:
                 del self._verified[next(iter(self._verified))]
             self._verified[token] = claims
         now = self._clock().timestamp()
-        if claims.get("tid") != self._tenant_id or claims.get("iss") != f"https://sts.windows.net/{self._tenant_id}/":
+        if claims.get("iss") != f"https://sts.windows.net/{self._tenant_id}/":
             raise InvalidToken("Access token validation failure. Invalid issuer: the token is another tenant's.")
         if str(claims.get("aud", "")).rstrip("/") != audience:
             raise InvalidToken("Access token validation failure. Invalid audience.")

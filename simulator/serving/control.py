@@ -13,6 +13,7 @@ JSON over HTTPS, for this machine alone:
     POST /snapshots               {"take": "before"}, {"restore": "before"}, {"drop": "before"}; the whole world goes
                                   back, an agent within too; with "force": true also if an agent that is a process of
                                   its own has used the world since, whose store is the caller's to mind
+    GET, POST /applications       those that may ask the tenant for tokens (:mod:`simulator.serving.applications`)
     GET  /agent                   settings of an agent of one's own
     GET  /state                   all that the page in the browser shows; search=TEXT&standing=WORD,WORD&from=N&count=N
                                   of the people, level=WORD,WORD&event=ID of the events; with after=CHANGE&wait=SECONDS
@@ -44,7 +45,7 @@ from simulator.scenario.nodes import DEPTH_MAX, Node, Problem, Scalar, Sequence,
 from simulator.scenario.nodes import Mapping as MappingNode
 from simulator.scenario.sessions import Sessions
 from simulator.scenario.values import parse_duration
-from simulator.serving import browser
+from simulator.serving import applications, browser
 from simulator.serving.overview import LEVELS, Overview, Question
 from simulator.serving.people import STANDINGS, describe
 from simulator.serving.snapshots import NAME_MAX, Snapshots
@@ -201,6 +202,20 @@ class Control:
         last = int(_number(call.query.get("last", str(LINES)), 100_000))
         with self._time:
             return json_answer(200, {"trace": self._world.trace.lines[-last:] if last else []})
+
+    @ROUTES.on("GET", "/applications", "those that may ask the tenant for tokens")
+    def _applications(self, call: Call) -> Answer:
+        with self._time:
+            return json_answer(200, {"applications": applications.tell(self._world.tenant.applications)})
+
+    @ROUTES.on("POST", "/applications", "one more; name, id, secret, lives, roles, scopes")
+    def _register(self, call: Call) -> Answer:
+        order = _read_json(call)
+        with self._time:
+            try:
+                return json_answer(201, applications.register(self._world.tenant.applications, order))
+            except (ValueError, OverflowError) as error:
+                raise _bad(str(error)[:2000], 'such as {"name": "payroll"}') from error
 
     @ROUTES.on("GET", "/agent", "settings of an agent of one's own")
     def _agent(self, call: Call) -> Answer:

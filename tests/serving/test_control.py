@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Callable
 from datetime import datetime, timedelta
@@ -264,3 +265,51 @@ class TestFaults:
         with served.client(proxy=False) as session:
             answer = session.put(f"{served.served.url}/nothing", timeout=30)
         assert (answer.status_code, "POST /actions" in answer.json()["error"]["message"]) == (404, True)
+
+
+class TestApplications:
+    def test_of_ones_own(self, served: Any) -> None:
+        """An application with an id and a secret of one's own choice gets a token for itself."""
+        name = "11111111-2222-3333-4444-555555555555"
+        order = {"name": "payroll", "id": name.upper(), "secret": "mine", "roles": ["User.Read.All"], "lives": "30d"}
+        assert served.post("/applications", order, 201) == {"id": name, "secret": "mine"}
+        (found,) = [each for each in served.get("/applications")["applications"] if each["id"] == name]
+        assert (found["name"], found["public"], found["roles"]) == ("payroll", False, ["User.Read.All"])
+        assert "mine" not in json.dumps(found)
+        form = {"grant_type": "client_credentials", "client_id": name, "client_secret": "mine"}
+        form["scope"] = "https://graph.microsoft.com/.default"
+        token = f"https://login.microsoftonline.com/{served.world.tenant.tenant_id}/oauth2/v2.0/token"
+        assert "access_token" in served.session.post(token, data=form, timeout=30).json()
+        served.post("/time", {"advance": "30d"})
+        assert served.session.post(token, data=form, timeout=30).json()["error_codes"] == [7000222]
+
+    def test_public(self, served: Any) -> None:
+        """Without a secret it is a public client; left out, id and secret are made."""
+        assert served.post("/applications", {"name": "desktop", "secret": None}, 201)["secret"] is None
+        made = served.post("/applications", {"name": "daemon"}, 201)
+        assert made["secret"]
+        assert served.post("/applications", {"name": "again", "id": made["id"]}, 400)
+
+    @pytest.mark.parametrize(
+        "order",
+        [
+            {},
+            {"name": 7},
+            {"name": "x", "colour": "blue"},
+            {"name": "x", "id": "x"},
+            {"name": "x", "id": 7},
+            {"name": "x", "secret": "é"},
+            {"name": "x", "secret": 7},
+            {"name": "x", "secret": "x" * 257},
+            {"name": "x", "lives": "soon"},
+            {"name": "x", "lives": "9999999999999d"},
+            {"name": "x", "roles": "User.Read.All"},
+            {"name": "x", "roles": ["Mail.Read"]},
+            {"name": "x", "scopes": [7]},
+        ],
+    )
+    def test_refuses(self, served: Any, order: Any) -> None:
+        """What can't be registered is told, and nothing is."""
+        before = served.get("/applications")
+        served.post("/applications", order, 400)
+        assert served.get("/applications") == before
