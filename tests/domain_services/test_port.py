@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 import socket
 import struct
-from contextlib import closing, suppress
+from contextlib import closing, contextmanager, suppress
 from datetime import UTC, datetime, timedelta
 
 import ldap3
@@ -39,31 +39,24 @@ def real():
     return datetime.now(UTC)
 
 
-@pytest.fixture
-def lab_at(tmp_path):
-    """Serves the domain with a clock. Afterwards it still answers, had no fault, and leaves nothing."""
+@contextmanager
+def served(folder, clock):
+    """The domain, with a clock. Afterwards it still answers, had no fault, and leaves nothing."""
     with nothing_left():
-        labs = []
-
-        def make(clock):
-            lab = Lab(tmp_path, clock)
-            lab.served.__enter__()
-            labs.append(lab)
-            return lab
-
-        yield make
-        for lab in labs:
+        lab = Lab(folder, clock)
+        with lab.served:
+            yield lab
             assert ask(lab, first()).code == kerberos.PREAUTH_REQUIRED
             with closing(lab.stream()) as raw:
                 assert read_error(raw, framed(first())).code == kerberos.PREAUTH_REQUIRED
-            lab.served.__exit__(None, None, None)
-            assert lab.served.kerberos.faults.count == lab.served.ldap.faults.count == 0
+        assert lab.served.kerberos.faults.count == lab.served.ldap.faults.count == 0
 
 
-@pytest.fixture
-def lab(lab_at):
-    """The domain, at this machine's time."""
-    return lab_at(real)
+@pytest.fixture(scope="module")
+def lab(tmp_path_factory):
+    """The domain, at this machine's time; one for all tests, because none changes it."""
+    with served(tmp_path_factory.mktemp("domain"), real) as found:
+        yield found
 
 
 def first(name="april"):
@@ -179,11 +172,11 @@ class TestKinit:
         assert code == 1
         assert "Server not found" in said
 
-    def test_clock_skew(self, lab_at):
+    def test_clock_skew(self, tmp_path):
         """In a domain years ago kinit takes over the domain's time, or, told not to, is refused for its clock."""
-        lab = lab_at(lambda: START)
-        assert self.tickets(lab)[0] == 0
-        code, said = self.tickets(lab, defaults="kdc_timesync = 0")
+        with served(tmp_path, lambda: START) as lab:
+            assert self.tickets(lab)[0] == 0
+            code, said = self.tickets(lab, defaults="kdc_timesync = 0")
         assert code == 1
         assert "Clock skew too great" in said
 
@@ -380,6 +373,33 @@ class TestHostile:
             assert ends(raw)
         assert port.faults.count == 1
         assert "broken on purpose" in caplog.text
+
+
+class TestHostileLdap:
+    @pytest.mark.parametrize(
+        "octets",
+        [
+            b"GET / HTTP/1.1\r\n\r\n",
+            b"\x30\x80",
+            b"\x30\x84\xff\xff\xff\xff",
+            b"\x30\x03\x02\x01\x01",
+            b"\x30\x0c\x02\x01\x01\x60\x07",
+            b"\xff" * 70_000,
+        ],
+    )
+    def test_garbled(self, lab, octets):
+        """What is no LDAP, huge or half: the connection ends, with a notice or without; others go on."""
+        with closing(socket.create_connection(("127.0.0.1", lab.served.ldap.ldap_port), PATIENCE_SECONDS)) as raw:
+            with suppress(ConnectionError):
+                raw.sendall(octets)
+                raw.shutdown(socket.SHUT_WR)
+            answer = b""
+            with suppress(ConnectionError):
+                while more := raw.recv(65536):
+                    answer += more
+        assert answer == b"" or b"1.3.6.1.4.1.1466.20036" in answer
+        with ldap3.Connection(ldap3.Server(lab.ldap), f"april@{DOMAIN}", PASSWORD) as connection:
+            assert connection.bound
 
 
 class TestPorts:
