@@ -92,6 +92,10 @@ def serve(
         str | None, typer.Option("--profile", metavar="P", help="The world of 2017 (default) or current.")
     ] = None,
     seed: Seed = None,
+    throttle: Annotated[
+        bool, typer.Option("--throttle", help="Let the tenant take 7,000 writes of agents in five minutes, and be busy "
+                           "then. Not for --directory.")
+    ] = False,
     require_signing: Annotated[
         bool, typer.Option("--require-signing", help="Refuse simple binds without TLS, as a hardened domain does.")
     ] = False,
@@ -103,6 +107,11 @@ def serve(
     scenarios do, moves the clock, and breaks things. A world with Domain Services has a managed domain: Kerberos, LDAP
     and LDAPS, and a krb5.conf that leads there. It prints where everything is and commands to try. Whatever happens
     lasts until Ctrl-C. An agent of one's own: pwsync agent run.
+
+    A browser on this machine gets a page at the HTTPS port's address: people, cycles, events, links and faults as they
+    are, and the clock to move. It, and POST /snapshots with {"take": NAME} or {"restore": NAME}, keep the whole world
+    under a name and bring it back, the agent of --with-agent too. An agent that is a process of its own does not go
+    back: stop it, put back a copy of its store, and add "force": true.
 
     Clients that know the tenant's real host names take the HTTPS port as their proxy. They must trust the certificate
     written to --ca. Each further controller gets the next port numbers. With --directory only the LDAP ports are there.

@@ -172,6 +172,7 @@ def _tell(served: ServedWorld, options: WorldOptions) -> None:
     if served.managed.domain is not None:
         _tell_managed(served.managed.domain, options)
     say(f"control       {served.url}")
+    say("  page        the same address in a browser that trusts the certificate, or is told to go on without")
     say(f"  try         curl --cacert {ca} {served.url}/users")
     if options.hosted:
         say("agent         runs within this world")
