@@ -135,10 +135,12 @@ def serve(
         options = WorldOptions(
             file, people, host, ldap_port, ldaps_port, https_port, ca, config, start or datetime.now(UTC), pace,
             seed_value, profile, with_agent, require_signing, (kerberos_port, managed_ldap_port, managed_ldaps_port),
+            throttle,
         )  # fmt: skip
         raise typer.Exit(serve_world(options))
-    if with_agent or profile is not None or pace != 1.0:
-        refuse("--with-agent, --profile and --pace do not go with --directory", "a directory alone has no agent")
+    if with_agent or profile is not None or pace != 1.0 or throttle:
+        names = "--with-agent, --profile, --pace and --throttle"
+        refuse(f"{names} do not go with --directory", "a directory alone has no agent and no tenant")
 
     from simulator.active_directory.port import PortUnavailable
     from simulator.served import RunningClock, ServedDirectories

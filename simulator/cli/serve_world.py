@@ -43,6 +43,7 @@ class WorldOptions:
     require_signing: bool
     managed: tuple[int, int, int] = (0, 0, 0)
     """Ports of the managed domain: Kerberos, LDAP, LDAPS."""
+    throttle: bool = False
 
     @property
     def krb5_conf(self) -> Path:
@@ -70,6 +71,7 @@ def serve_world(options: WorldOptions) -> int:
         ldaps_port=options.ldaps_port,
         https_port=options.https_port,
         require_signing=options.require_signing,
+        throttle=options.throttle,
         managed=Numbers(*options.managed),
     )
     if served.world.tenant.domain_services is not None:

@@ -248,12 +248,20 @@ def default_case(profile: str) -> Case:
 
 
 def serve_case(
-    case: Case, *, start: datetime, seed: int | None = None, users: int = 0, hosted: bool = False, **options: Any
+    case: Case,
+    *,
+    start: datetime,
+    seed: int | None = None,
+    users: int = 0,
+    hosted: bool = False,
+    throttle: bool = False,
+    **options: Any,
 ) -> ServedWorld:
     """The world of a scenario's ``given`` at its ``+0s``, which is ``start``; nothing of its timeline happens.
 
     users: so many people are invented beside those of the file. hosted: the world has an agent within, as the file's
-    ``sync`` says; otherwise there is none, and the tenant knows nobody yet. options: of :class:`ServedWorld`.
+    ``sync`` says; otherwise there is none, and the tenant knows nobody yet. throttle: from now on the tenant
+    takes as many writes of agents in five minutes as the real one. options: of :class:`ServedWorld`.
     """
     from simulator.scenario.setup import Setup, build_world
 
@@ -267,6 +275,8 @@ def serve_case(
     invented = populate(domain, users, world.randomness) if users else []
     with TenantDouble(CloudWire(world)):
         Setup(world, case).run()
+    if throttle:
+        world.tenant.synchronization.throttle()
     for person in invented:
         world.passwords.learn(person.name, person.password)
     for each in world.domains:

@@ -20,6 +20,7 @@ import pytest
 
 from pwsync.config_file import load
 from simulator.cli.app import run_app
+from simulator.refusal import Refusal
 
 PATIENCE_SECONDS = 60.0
 SCENARIO = """
@@ -137,3 +138,16 @@ class TestRefusing:
         assert (tmp_path / "pwsync-agent.json").read_text() == "{}"
         free = ("--https-port", "0", "--ldap-port", "0", "--ldaps-port", "0", "--users", "0")
         assert "can't write" in refused("--config", "no/such/agent.json", *free)
+
+
+@pytest.mark.parametrize(("throttle", "taken"), [(False, True), (True, False)])
+def test_throttle(served_with: Callable[..., Any], throttle: bool, taken: bool) -> None:
+    """With the throttle the tenant is busy after 7,000 writes in five minutes; what the world's setup wrote is free."""
+    conditions = served_with(hosted=True, throttle=throttle).world.tenant.synchronization
+    conditions.count_writes(7_000)
+    try:
+        conditions.count_writes(1)
+        again = True
+    except Refusal as refusal:
+        again = refusal.data["fault"] != "81"
+    assert again is taken
