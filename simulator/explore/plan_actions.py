@@ -155,6 +155,20 @@ def cloud_delete(sketch: Sketch) -> dict[str, Any]:
     return {"cloud.delete-user": {"user": sketch.user()}}
 
 
+# --- federation -------------------------------------------------------------------------------------------------
+
+
+@drawer("convert")
+def convert(sketch: Sketch) -> dict[str, Any]:
+    to = sketch.random.choice(["managed", "federated"])
+    return {"cloud.convert-domain": {"domain": sketch.domain(), "to": to}}
+
+
+@drawer("farm")
+def farm(sketch: Sketch) -> dict[str, Any]:
+    return {"adfs.set-farm": {"state": sketch.random.choice(["up", "down"])}}
+
+
 # --- rules of the directory and the tenant ----------------------------------------------------------------------
 
 

@@ -24,7 +24,7 @@ RUN_RULES = ["order.per-user", "retry.automatic"]
 
 WORLD_FEATURES = (
     "several-domains", "several-forests", "several-controllers", "latency", "small-batches", "policies", "states",
-    "classes", "scope", "fresh-agent", "staging-at-start", "current-profile", "preferences", "cloud-users",
+    "classes", "scope", "fresh-agent", "staging-at-start", "current-profile", "preferences", "cloud-users", "federated",
 )  # fmt: skip
 """What a world may have, beside what happens in it."""
 
@@ -149,6 +149,8 @@ def _given(sketch: Sketch) -> Document:
         given["agent"] = agent
     if sketch.profile == "current" and random.random() < 0.5:
         given["cloud"] = {"features": {"force-password-change-on-logon": "on"}}
+    if sketch.has("federated", 0.2):
+        given.setdefault("cloud", {})["domains"] = {sketch.domain(): "federated"}
     if sketch.has("latency", 0.5):
         given["network"] = {
             "cloud-latency": random.choice(["1s", "20s", "50s", "130s"]),
