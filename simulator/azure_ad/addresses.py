@@ -7,9 +7,13 @@ from typing import Any
 
 
 class Addresses:
-    """The addresses that are held. is_there: whether the object of an id is still live; a dead one holds nothing."""
+    """The addresses that are held. is_there: whether the object of an id is still live; a dead one holds nothing.
+
+    ``released`` is set when somebody has let go of an address; whoever looks for free ones takes it back.
+    """
 
     def __init__(self, is_there: Callable[[str], bool]) -> None:
+        self.released = False
         self._is_there = is_there
         self._holders: dict[str, str] = {}
         self._held: dict[str, tuple[str, ...]] = {}
@@ -32,6 +36,8 @@ class Addresses:
 
     def hold(self, object_id: str, addresses: tuple[str, ...]) -> None:
         """Give an object these addresses and no others."""
+        if not set(self._held.get(object_id, ())).issubset(addresses):
+            self.released = True
         if addresses:
             self._held[object_id] = addresses
             self._holders.update(dict.fromkeys(addresses, object_id))

@@ -100,7 +100,7 @@ class ObjectWriter:
             result = self._delete(obj)
         else:
             result = self._write(obj, {name.lower(): value for name, value in obj.attributes.items()})
-        if self._quarantine:
+        if self._quarantine and self._addresses.released:
             self.heal()
         return result
 
@@ -125,6 +125,7 @@ class ObjectWriter:
     def heal(self) -> None:
         """Give quarantined values that nobody has any more to those who wish them."""
         again = True
+        self._addresses.released = False
         while again:
             again = False
             for user_id, wish in list(self._quarantine.items()):
@@ -178,6 +179,7 @@ class ObjectWriter:
             return _failure(obj, "ObjectNotSynchronized", f"{obj.cloud_anchor} is no synchronized object")
         if user is not None:
             self._users.delete(user, self._clock())
+            self._addresses.released = True
         return _success(obj)
 
     def _write(self, obj: SyncObject, attributes: Mapping[str, Any]) -> ObjectResult:
@@ -256,6 +258,7 @@ class ObjectWriter:
         if user is not None:
             if user.upn != upn:
                 self._users.rename(user, upn)
+                self._addresses.released = True
         elif known is not None:
             self._users.restore(known, upn)
             user = known
