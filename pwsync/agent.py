@@ -267,7 +267,7 @@ class SyncAgent:
         if not passwords.quiet or not objects.quiet:
             return None
         ends = [grid.next for grid, on in self._grids()[:1] if on and grid.next is not None]
-        if not self._ports.settings.staging:
+        if not self._ports.settings.staging and passwords.next_beat is not None:
             ends.append(passwords.next_beat)
         return min(ends, default=None)
 

@@ -1,4 +1,8 @@
-"""The heartbeat: an agent that has nothing to send tells the tenant every half hour that it is alive."""
+"""The heartbeat: a connector that has nothing to send tells the tenant every half hour that it is alive.
+
+Each connector, one for a forest, has a channel of its own (product documentation): that one is busy says nothing of the
+others, and holds back nobody else's heartbeat.
+"""
 
 from __future__ import annotations
 
@@ -24,40 +28,47 @@ class Calls(Protocol):
 
 
 class Heartbeat:
-    """Pings of one process. The first is due half an hour after its start, unless a batch was taken before."""
+    """Pings of one process, by connector (GUID).
+
+    A connector's first is due half an hour after the start, or after the last batch with passwords of its domains.
+    """
 
     def __init__(self, process: Process, healing: FeatureHealing) -> None:
         self._process = process
         self._healing = healing
         self._clock = process.ports.clock
-        self._last = self._taken = self._clock()
-        self._answered: dict[str, datetime] = {}
+        self._began = self._clock()
+        self._last: dict[str, datetime] = {}
+        self._heard: dict[str, datetime] = {}
 
-    def contact(self) -> None:
-        """The tenant has taken a batch: a ping is not needed for a while."""
-        self._last = self._taken = self._clock()
+    def contact(self, connectors: Iterable[str]) -> None:
+        """The tenant has taken a batch of these: they need no ping for a while."""
+        for connector in connectors:
+            self._last[connector] = self._heard[connector] = self._clock()
 
     def heard(self, connector: str) -> datetime:
-        """When the tenant last took a ping of the connector (GUID), or any batch; the service's start if never."""
-        return max(self._taken, self._answered.get(connector, self._taken))
+        """When the tenant last took a ping or a batch of the connector; the service's start if never."""
+        return self._heard.get(connector, self._began)
 
-    @property
-    def next(self) -> datetime:
-        return self._last + HEARTBEAT
+    def next(self, connector: str) -> datetime:
+        """When the connector's next ping is due if nothing is sent before."""
+        return self._last.get(connector, self._began) + HEARTBEAT
 
     def beat(self, connectors: Iterable[str], calls: Calls | None = None) -> None:
-        """Ping if it is time, once for each connector (GUID). A ping that fails is not repeated before its time.
+        """Ping for each of the connectors whose time has come. A ping that fails is not repeated before its time.
 
         ``calls`` makes the calls; the process's link to the tenant if left out.
         """
-        if self._clock() < self.next:
+        now = self._clock()
+        due = [connector for connector in connectors if now >= self.next(connector)]
+        if not due:
             return
         if self._process.ports.settings.build.alive_in_log and self._process.may_send:
             self._process.ports.event_log(self._process.texts.manager_alive(self._clock()))
-        for connector in connectors:
+        for connector in due:
             if not self._process.may_send:
                 return
-            self._last = self._clock()
+            self._last[connector] = self._clock()
             self._ping(connector, calls or self._process.link)
 
     def _ping(self, connector: str, calls: Calls) -> None:
@@ -73,7 +84,7 @@ class Heartbeat:
             if error.retry_after is not None:
                 self._keep(connector)
         else:
-            self._answered[connector] = self._clock()
+            self._heard[connector] = self._clock()
             log(texts.ping_end(self._clock(), connector))
 
     def _keep(self, connector: str) -> None:

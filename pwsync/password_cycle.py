@@ -89,8 +89,7 @@ class PasswordCycle:
                 self._save()
             if chosen and self._process.may_send:
                 self._send_all(order(chosen))
-            elif not chosen:
-                self._heartbeat.beat(dict.fromkeys(connector.identifier for connector, _ in ready))
+            self._beat(ready, {state.domain for state in chosen})
             self._healing.heal()
         except StoreError as error:
             self._tell_unsaved(error)
@@ -137,9 +136,18 @@ class PasswordCycle:
         return self._heartbeat.heard(connector)
 
     @property
-    def next_beat(self) -> datetime:
-        """When the next heartbeat is due if nothing is sent before."""
-        return self._heartbeat.next
+    def next_beat(self) -> datetime | None:
+        """When the next heartbeat is due if nothing is sent before; None if there is none."""
+        connectors = {connector.identifier for connector, domain in self._domains() if domain.imported}
+        return min(map(self._heartbeat.next, connectors), default=None)
+
+    def _beat(self, ready: Sequence[tuple[Connector, DomainState]], busy: Container[str]) -> None:
+        """The heartbeat of connectors that have nothing to send in any of their domains."""
+        idle = dict.fromkeys(connector.identifier for connector, _ in ready)
+        for connector, domain in ready:
+            if domain.name in busy:
+                idle.pop(connector.identifier, None)
+        self._heartbeat.beat(idle)
 
     # --- collect
 
@@ -361,7 +369,9 @@ class PasswordCycle:
         except TenantError as error:
             self._settle_failure(batch.users, error, attempted=True)
             return
-        self._heartbeat.contact()
+        domains = {state.domain for state in batch.users}
+        connectors = self._ports.settings.connectors
+        self._heartbeat.contact({each.identifier for each in connectors if each.domain in domains})
         self._settle(batch.users, changes, results)
 
     def _settle(

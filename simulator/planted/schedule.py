@@ -171,7 +171,7 @@ def leaving_staging_forgets(true: Any, self: Any, **changes: Any) -> None:
 
 
 @BED.instead(Heartbeat, "contact", breaks="heartbeat.idle")
-def batch_is_no_contact(true: Any, self: Any) -> None:
+def batch_is_no_contact(true: Any, self: Any, connectors: Any) -> None:
     """Pings though a batch went out just now. Hurts the tenant, which has to answer calls that say nothing."""
 
 

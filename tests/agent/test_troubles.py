@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 from dataclasses import replace
+from datetime import timedelta
 from random import Random
 from typing import Any
 
@@ -227,6 +228,30 @@ class Unwritable(Random):
 
     def randbytes(self, n: int) -> bytes:
         return self.Salt(super().randbytes(n))
+
+
+class TestHeartbeats:
+    def test_each_connector_has_its_own(self, lab: Any) -> None:
+        """A batch is a sign of life of the forest whose passwords it carries; the other one pings."""
+        lab.add_domain("fabrikam.example", forest="fabrikam.example", connector="connector-2")
+        lab.domain.add("alice")
+        agent = lab.settled()
+        lab.run(agent, 29)
+        lab.domain.set_password("alice", "Spring-2017!")
+        lab.run(agent, 1)
+        pings = [event.text for event in lab.events if event.id == 654]
+        assert [text.rpartition(" ")[2] for text in pings] == ["connector-2"]
+        lab.run(agent, 30)
+        assert lab.ids(654) == [654, 654, 654]
+
+    def test_forest_that_is_off_has_none(self, lab: Any) -> None:
+        """Where passwords are switched off nothing pings, and the agent can be idle for as long as the other one is."""
+        lab.add_domain("fabrikam.example", forest="fabrikam.example", connector="connector-2")
+        agent = lab.settled()
+        agent.disable_password_sync("fabrikam.example")
+        lab.run(agent, 31)
+        assert lab.ids(654) == [654]
+        assert agent.idle_until() == lab.now.replace(minute=0) + timedelta(hours=1)
 
 
 def _fail(error: BaseException) -> None:
