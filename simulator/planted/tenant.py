@@ -334,9 +334,10 @@ def restored_without_password(true: Any, self: Any, user: Any, upn: str) -> None
 
 
 @BED.instead(ObjectWriter, "_put", breaks="scope.disabled")
-def disabled_only_at_birth(true: Any, self: Any, anchor: str, user: Any, known: Any, *arguments: Any) -> None:
+def disabled_only_at_birth(true: Any, self: Any, anchor: str, user: Any, known: Any, *arguments: Any) -> Any:
     """Takes an object's "enabled" when it is made, and never again. Hurts a company on the day somebody leaves."""
     before = None if user is None else user.enabled
-    true(self, anchor, user, known, *arguments)
+    written = true(self, anchor, user, known, *arguments)
     if user is not None and before is not None:
         user.enabled = before
+    return written
