@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from base64 import b64encode
+import json
+from base64 import b64decode, b64encode
 from collections.abc import Callable
 from typing import Any
 from xml.etree import ElementTree
@@ -163,6 +164,14 @@ class TestReadBack:
                 properties(each)["SourceAnchor"] for each in several(page["b:ResultObjects"]["b:AzureADSyncObject"])
             ]
         assert seen == [f"{number}==" for number in range(5)]
+
+    def test_another_tenants_cookie(self, agent: ForeignAgent, tenant: Tenant) -> None:
+        """A cookie that another tenant has given is none of this one's."""
+        cookie = json.loads(b64decode(agent.objects()["b:Cookie"]))
+        assert cookie["tenant"] == tenant.tenant_id
+        bent = b64encode(json.dumps(cookie | {"tenant": "another"}).encode()).decode()
+        with pytest.raises(Fault, match="cookie"):
+            agent.objects(cookie=bent)
 
     @pytest.mark.parametrize("cookie", ["x", "e30=", b64encode(b'{"change":-1}').decode(), "A" * 5000, "[[[["])
     def test_cookies(self, agent: ForeignAgent, cookie: str) -> None:
