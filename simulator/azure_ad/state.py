@@ -10,6 +10,7 @@
       domain_services.py                 what the managed domain is told
       applications.py, device_codes.py   who asks for tokens, and for whom
       domains.py     the domains, and their periods
+      federated_domains.py               whose sign-ins go elsewhere, and where
 
 Functions that take a user also take None, so that what a search did not find can be handed on: they refuse with
 no-such-user. The lists ``writes`` and ``sign_in_log`` only ever grow: the world reads them to judge a run.

@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from simulator.azure_ad.federated_domains import INITIAL_SUFFIX
 from simulator.scenario import names as known
 from simulator.scenario.building import mark
 from simulator.scenario.errors import suggest
@@ -77,12 +78,20 @@ class Checks:
         self._forests()
         self._directory(folder)
         self._principal_names(given)
+        self._federated(given)
         for index, user in enumerate(given.users):
             if user.domain is not None:
                 self._domain(user.domain, self.draft.node("given", "users", index, "domain"))
         for domain, controllers in given.agent.preferred_controllers.items():
             place = self.draft.node("given", "agent", "preferred-controllers", domain)
             self._preferred(domain, controllers, place)
+
+    def _federated(self, given: Given) -> None:
+        """The tenant's first domain is its own: it can't be federated."""
+        for domain, kind in given.cloud.domains.items():
+            if kind == "federated" and domain.lower().endswith(INITIAL_SUFFIX):
+                place = self.draft.node("given", "cloud", "domains", domain)
+                self.report(f'"{domain}" can\'t be federated', place, "a tenant's first domain stays managed")
 
     def _users(self) -> None:
         seen: dict[str, Scalar] = {}
