@@ -129,9 +129,12 @@ def _managed_kerberos() -> Iterable[Entry]:
 
 
 def _managed_ldap() -> Iterable[Entry]:
-    from simulator.domain_services.ldap_conversation import KNOWN
+    from simulator.domain_services import ldap_conversation as managed
 
-    yield Entry("LDAP", KNOWN)
+    names = _constants(managed, managed.EXTENSIONS)
+    yield Entry("LDAP", managed.KNOWN)
+    yield from (Entry(f"SASL {mechanism}", "bind") for mechanism in managed.SASL_MECHANISMS)
+    yield from (Entry(oid, names[oid]) for oid in managed.EXTENSIONS)
 
 
 def _control() -> Iterable[Entry]:

@@ -25,6 +25,8 @@ from simulator.domain_services.refusal import LogonRefused, Reason
 
 WHO_AM_I: Final = "1.3.6.1.4.1.4203.1.11.3"
 GSS_SPNEGO: Final = "GSS-SPNEGO"
+SASL_MECHANISMS: Final = (GSS_SPNEGO,)
+EXTENSIONS: Final = (START_TLS, WHO_AM_I)
 SASL_IN_PROGRESS: Final = 14
 _SASL_CREDENTIALS, _RESPONSE_VALUE = 0x87, 0x8B
 _CLASSES = ("top", "person", "organizationalPerson", "user")
@@ -93,7 +95,7 @@ class ManagedConversation(LdapConversation):
 
     def _sasl(self, credentials: Any) -> bytes:
         """NTLM, with SPNEGO around it or without."""
-        if messages.text(credentials["mechanism"]) != GSS_SPNEGO:
+        if messages.text(credentials["mechanism"]) not in SASL_MECHANISMS:
             self._ntlm.forget()
             raise LdapError(
                 errors.AUTH_METHOD_NOT_SUPPORTED,
@@ -151,8 +153,8 @@ class ManagedConversation(LdapConversation):
             "defaultNamingContext": (base,),
             "rootDomainNamingContext": (base,),
             "supportedLDAPVersion": ("3", "2"),
-            "supportedSASLMechanisms": (GSS_SPNEGO,),
-            "supportedExtension": (START_TLS, WHO_AM_I),
+            "supportedSASLMechanisms": SASL_MECHANISMS,
+            "supportedExtension": EXTENSIONS,
             "dnsHostName": (f"{server.name}.{server.dns}",),
         }
 
