@@ -149,7 +149,8 @@ class EventTexts:
         else:
             head = f"{self._subject} failed for domain: {domain}. "
             chain = f"{chain} Domain controller: {controller}."  # unconfirmed: no 2017 sample shows the controller
-        return Event(611, "error", PASSWORD_SOURCE, time, f"{head}\nDetails: {chain}", domain, dns=(dn,) if dn else ())
+        text = f"{head}\nDetails: {chain}"[:TEXT_MAX]
+        return Event(611, "error", PASSWORD_SOURCE, time, text, domain, dns=(dn,) if dn else ())
 
     def context_not_ready(self, time: datetime, chain: str) -> Event:
         """612: the tenant did not tell its features, which a cycle has to know (that it is meant so: unconfirmed)."""
@@ -204,7 +205,9 @@ class EventTexts:
     def batch_failed(self, time: datetime, chain: str, batch: Sequence[Change]) -> Event:
         """652: a whole batch failed."""
         text = f"Failed credential provisioning batch. Error: {chain}"
-        return Event(652, "error", PASSWORD_SOURCE, time, text, _only_domain(batch), _anchors(batch), _dns(batch))
+        return Event(
+            652, "error", PASSWORD_SOURCE, time, text[:TEXT_MAX], _only_domain(batch), _anchors(batch), _dns(batch)
+        )
 
     def ping_start(self, time: datetime, connector: str) -> Event:
         """653: a heartbeat for the connector with this GUID."""
@@ -218,7 +221,7 @@ class EventTexts:
 
     def ping_failed(self, time: datetime, connector: str, chain: str) -> Event:
         """655: the heartbeat failed (that it names the connector is unconfirmed)."""
-        text = f"Failed credential provisioning ping. Error: {chain} Connector: {connector}"
+        text = f"Failed credential provisioning ping. Error: {chain[: TEXT_MAX - 200]} Connector: {connector}"
         return Event(655, "error", PASSWORD_SOURCE, time, text)
 
     def healing_started(self, time: datetime) -> Event:
@@ -279,7 +282,7 @@ class EventTexts:
     def cycle_state_not_stored(self, time: datetime, reason: str) -> Event:
         """665: what a cycle did could not be kept; it is done again (words unconfirmed)."""
         text = f"{self._subject}: storing the cycle's state failed. Error: {reason}"
-        return Event(665, "error", PASSWORD_SOURCE, time, text)
+        return Event(665, "error", PASSWORD_SOURCE, time, text[:TEXT_MAX])
 
     def store_locked(self, time: datetime, domain: str, reason: str) -> Event:
         """666: a domain's cycle could not be kept because another program holds the database (words unconfirmed)."""
@@ -348,15 +351,21 @@ def moment(changed: int) -> datetime:
 def _split(
     identifier: int, time: datetime, lines: Sequence[str], batch: Sequence[Change], trailer: str
 ) -> Iterator[Event]:
-    """Events of at most :data:`TEXT_MAX` characters with these lines, each event with its own users and the trailer."""
+    """Events of at most :data:`TEXT_MAX` UTF-16 units with these lines, each with its own users and the trailer."""
     start, size = 0, len(trailer)
     for index, line in enumerate(lines):
-        if index > start and size + len(line) + 1 > TEXT_MAX:
+        length = _units(line) + 1
+        if index > start and size + length > TEXT_MAX:
             yield _part(identifier, time, lines[start:index], batch[start:index], trailer)
             start, size = index, len(trailer)
-        size += len(line) + 1
+        size += length
     if lines:
         yield _part(identifier, time, lines[start:], batch[start:], trailer)
+
+
+def _units(text: str) -> int:
+    """The length of a text as Windows counts it, in UTF-16 units."""
+    return len(text) if text.isascii() else len(text.encode("utf-16-le", "surrogatepass")) // 2
 
 
 def _part(identifier: int, time: datetime, lines: Sequence[str], batch: Sequence[Change], trailer: str) -> Event:

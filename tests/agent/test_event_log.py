@@ -313,6 +313,35 @@ def read_xml(data: bytes) -> list[dict[str, Any]]:
     return found
 
 
+class TestTooLong:
+    def test_names_beyond_the_basic_plane(self) -> None:
+        """Windows counts UTF-16 units: people with names of emoji are split so that no exported event loses one."""
+        batch = [Change(f"anchor{number}", "\U0001f600" * 600, "contoso.example", 1) for number in range(50)]
+        texts = EventTexts(BUILD_CURRENT, [])
+        written = [*texts.requests(NOW, batch), *texts.results(NOW, batch, [None] * 50)]
+        assert all(kept(each.text) == each.text for each in written)
+        assert [user for each in written for user in each.users] == [change.anchor for change in batch] * 2
+
+    def test_whatever_a_service_says(self, lab: Any) -> None:
+        """A fault or an error that goes on for ever makes no event that Windows could not take."""
+        endless = "x" * 100_000
+        texts = EventTexts(BUILD_CURRENT, lab.settings.connectors)
+        written = [
+            texts.batch_failed(NOW, endless, changes(2, 40)),
+            texts.ping_failed(NOW, "connector-1", endless),
+            texts.domain_failed(NOW, "contoso.example", "dc1", endless),
+            texts.cycle_state_not_stored(NOW, endless),
+            texts.context_not_ready(NOW, endless),
+            texts.healing_ended(NOW, endless),
+            texts.store_locked(NOW, "contoso.example", endless),
+            texts.single_user_failed(NOW, "CN=alice", "anchor", endless),
+            texts.task_failed(NOW, endless),
+            texts.manager_not_started(NOW, endless),
+        ]
+        assert [each.id for each in written if len(each.text) > TEXT_MAX] == []
+        assert written[1].text.endswith("Connector: connector-1")
+
+
 class TestXml:
     def test_comes_back(self, lab: Any) -> None:
         """What the agent wrote comes back from the file record by record."""
