@@ -36,6 +36,11 @@ _SIGN_IN_RESULTS = {
 """What the directory says of a logon, where a sign-in to the cloud has another word for it."""
 
 
+_TENANT_REFUSALS = {50107: "unknown-user", 51004: "unknown-user", 50057: "disabled"}
+"""What the tenant may have against somebody whom the farm has let in, by code: it does not know the name (or even its
+domain, where that was changed on premises and not exported yet), or has disabled the account."""
+
+
 class FarmDown(Exception):
     """Nothing listens at the farm's address: the connection is refused."""
 
@@ -157,6 +162,7 @@ def _sign_in_federated(world: World, trust: FederationTrust, upn: str, password:
     try:
         user = federated_grant.sign_in(world.tenant, grant, encode_part(document))
     except TokenRefused as refused:
-        results = {federated_grant.NO_SUCH_USER: "unknown-user", 50057: "disabled"}
-        return CloudSignIn(results.get(refused.code, "wrong-password"), None, refused.code, ADFS)
+        if refused.code not in _TENANT_REFUSALS:
+            raise
+        return CloudSignIn(_TENANT_REFUSALS[refused.code], None, refused.code, ADFS)
     return CloudSignIn("ok", user, 0, ADFS)

@@ -122,6 +122,21 @@ timeline:
     )
 
 
+def test_renamed_into_another_domain() -> None:
+    """AD FS still knows the implicit name of who was renamed into another domain; for the tenant that is nobody."""
+    held(
+        run(
+            FEDERATED
+            + """
+timeline:
+  - {at: +1m, do: {ad.set-user: {user: alice, upn: alice@fabrikam.example}}}
+  - {at: +2m, expect: {cloud.sign-in: {user: alice, password: "Winter-2016!", result: unknown-user, via: adfs}}}
+  - {at: +31m, expect: {cloud.sign-in: {user: alice, password: "Winter-2016!", result: ok, via: managed}}}
+"""
+        )
+    )
+
+
 def test_disabled_in_the_cloud_alone() -> None:
     """AD FS lets a user in whom the tenant has disabled; the tenant does not."""
     held(
