@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import islice
 from typing import Any
 
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.pbkdf2 import PBKDF2HMAC
 
-from pwsync import credential, credential_batches, password_cycle
+from pwsync import credential, credential_batches, directory, password_cycle
 from pwsync.object_cycle import ObjectCycle
 from pwsync.replication.client import ReplicationClient
 from simulator.active_directory.replication import _Writer
@@ -69,6 +70,12 @@ def page_loses_its_last(true: Any, self: Any, cookie: Any, objects_max: int) -> 
     """Loses the last object of a page if another page follows. Hurts one user in 500, whom nobody ever reads."""
     page = true(self, cookie, objects_max)
     return {**page, "objects": page["objects"][:-1]} if page["more"] else page
+
+
+@BED.instead(directory, "_search", breaks="initial.all-in-scope")
+def first_page_of_people(true: Any, connection: Any, base: str, attributes: Any) -> Iterator[Any]:
+    """Takes the first page of a full import for all there is. Hurts whoever is number 501 of a company."""
+    return islice(true(connection, base, attributes), directory.PAGE)
 
 
 @BED.instead(ObjectCycle, "_export", breaks="initial.all-in-scope initial.after-objects")

@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import Any
 
 from pwsync import failures
-from pwsync.errors import Throttled
+from pwsync.errors import Throttled, TransportError
 from pwsync.event_log import EventTexts
 from pwsync.failures import RETRIED
 from pwsync.heartbeat import Heartbeat
@@ -15,12 +15,29 @@ from pwsync.password_cycle import PasswordCycle
 from pwsync.password_reading import PasswordReader
 from pwsync.retry_queue import RetryQueue
 from pwsync.tenant import provisioning
-from pwsync.tenant_link import TenantLink
+from pwsync.tenant_link import PASSWORD_HASH_SYNC, TenantLink
 from simulator.planted.plant import Bed
 
 BED = Bed("retry")
 
 TRIES_MAX = 10
+
+
+@BED.instead(provisioning.ProvisioningService, "_post", breaks="retry.automatic")
+def dead_region_is_kept(true: Any, self: Any, header: Any, data: bytes, read: Any) -> Any:
+    """Goes on calling the regional endpoint when nobody answers there. Hurts everybody until somebody restarts it."""
+    endpoint = self._endpoint
+    try:
+        return true(self, header, data, read)
+    except TransportError:
+        self._endpoint = endpoint
+        raise
+
+
+@BED.instead(TenantLink, "set_features", breaks="scope.temporary")
+def healing_clears_the_rest(true: Any, self: Any, bits: int) -> None:
+    """Heals the tenant's feature and switches all others off with it. Hurts users with temporary passwords."""
+    true(self, PASSWORD_HASH_SYNC)
 
 
 @BED.instead(PasswordCycle, "select", breaks="retry.automatic")

@@ -175,6 +175,12 @@ def batch_is_no_contact(true: Any, self: Any, connectors: Any) -> None:
     """Pings though a batch went out just now. Hurts the tenant, which has to answer calls that say nothing."""
 
 
+@BED.instead(Heartbeat, "contact", breaks="heartbeat.idle")
+def busy_forest_speaks_for_all(true: Any, self: Any, connectors: Any) -> None:
+    """Takes any batch for every forest's sign of life. Hurts administrators of a quiet forest, who hear nothing."""
+    true(self, {each.identifier for each in self._process.ports.settings.connectors})
+
+
 @BED.instead(Heartbeat, "beat", breaks="heartbeat.idle")
 def first_forest_pings(true: Any, self: Any, connectors: Any, calls: Any = None) -> None:
     """Pings for the first connector alone. Hurts administrators of the second forest, who are told it is dead."""
