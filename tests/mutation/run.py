@@ -1,6 +1,6 @@
 """Mutation testing of the agent: whether every decision of its code is held by a scenario or a test.
 
-    python tests/mutation/run.py [MODULE...] [--jobs N] [--fresh]
+    python tests/mutation/run.py [MODULE...] [--sample N] [--quick N] [--jobs N] [--fresh]
 
 MODULE: such as pwsync.scope; a part of a name is enough; none: all. Each mutant, a copy of the agent with one small
 change in it (mutmut makes them), is judged by all shipped scenarios and by the unit tests of the agent, in
@@ -59,6 +59,8 @@ def main() -> int:
         print(f"error: no module has a name with {' or '.join(options.modules)}", file=sys.stderr)
         return 2
     mutants = [mutant for name in wanted for mutant in modules[name].mutants()]
+    if 0 < options.sample < len(mutants):
+        mutants = [mutants[number * len(mutants) // options.sample] for number in range(options.sample)]
     verdicts = {each.mutant.name: each for each in kept_verdicts(work / "verdicts.jsonl", mutants)}
     open_ones = [mutant for mutant in mutants if mutant.name not in verdicts]
     print(f"{len(mutants)} mutants in {len(wanted)} modules, {len(open_ones)} of them to be tried", flush=True)
@@ -88,7 +90,13 @@ def main() -> int:
     if judge.failed:
         print("error: these fail without any mutant:", *judge.failed, sep="\n  ", file=sys.stderr)
         return 2
-    return _report(modules, mutants, verdicts, whole=not options.modules, listed=options.survivors)
+    return _report(
+        modules,
+        mutants,
+        verdicts,
+        whole=not options.modules and not options.sample and not options.quick,
+        listed=options.survivors,
+    )
 
 
 def _options() -> argparse.Namespace:
@@ -104,6 +112,7 @@ def _options() -> argparse.Namespace:
         metavar="N",
         help="a mutant meets only the N likeliest tests: a first look",
     )
+    parser.add_argument("--sample", type=int, default=0, metavar="N", help="only N mutants, evenly spread")
     parser.add_argument("--survivors", action="store_true", help="show every survivor with its change")
     return parser.parse_args()
 
