@@ -12,10 +12,11 @@ import multiprocessing
 import os
 import signal
 import sys
+import threading
 import traceback
 from collections import deque
 from collections.abc import Callable, Generator, Iterator, Sequence
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from functools import partial
 from multiprocessing.connection import Connection, wait
@@ -178,8 +179,22 @@ def prepare(modules: Sequence[str] = ("simulator.scenario.runner",)) -> Any:
 
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload([*modules, "simulator.workers"])
-    forkserver.ensure_running()
+    with _deaf_to_control_c():
+        forkserver.ensure_running()
     return context
+
+
+@contextmanager
+def _deaf_to_control_c() -> Iterator[None]:
+    """What is started in this block never hears of Ctrl-C: the server would print a traceback while it imports."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 class _Pool:

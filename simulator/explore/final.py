@@ -6,7 +6,7 @@ difference to it, with these exceptions, each of which the product's rules ask f
 
 - An action that came to something else than in the control (a user can't change a password that has not arrived) takes
   with it what is expected of its user, or of everybody if it was a switch of the agent; so does a switch that had to
-  wait for a cycle to end.
+  wait for a cycle to end, or to be turned again after the process died of it.
 - A user whom a rule leaves out at the end (disabled, moved away, a temporary password) has in the cloud what was
   there when the rule was seen, and a fault may put that off.
 - Where something holds back all passwords at the end (synchronization switched off, staging), a user whose newest one
@@ -82,7 +82,7 @@ class End:
 class Standing:
     """What the control leaves to be judged: for each end the places that stand there, and how its actions ended.
 
-    waited: actions that came while the agent was in a cycle.
+    waited: actions that came while the agent was in a cycle, or again.
     """
 
     places: tuple[frozenset[Place], ...]

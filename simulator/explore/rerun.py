@@ -236,6 +236,7 @@ class SweptRun(Run):
         if what.name == "agent.install":
             self.world.host.installed = False
         self._act_at(place, step, what, shared)
+        self.waited.add(place)
 
     def _fail(self, kind: str, *told: Any, **more: Any) -> None:
         """In mid-course a fault may make expectations fail and actions be refused; only the end counts."""

@@ -379,6 +379,7 @@ class TestOnceAccused:
         ("found/scope-widened-with-two-controllers", "directory.search@+1m:corrupt"),
         ("diagnose/temporary-password-taken", "cloud.set-passwords@+2m:delay"),
         ("incident/09-password-first-box-later", "store.commit@+2m#2:crash-before"),
+        ("incident/60-filtered-by-an-attribute", "store.commit@+7m:crash-after"),
     )
 
     @pytest.mark.parametrize(("name", "only"), CASES, ids=[f"{name}-{only}" for name, only in CASES])
