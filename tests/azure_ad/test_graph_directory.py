@@ -241,6 +241,20 @@ class TestPasswordProfile:
         assert "complexity" in graph("GET", place)[1]["statusDetail"]
         assert tenant.sign_in(alice.upn, GOOD).result == "ok"
 
+    def test_others_change(self, graph, tenant, alice):
+        """Not even an administrator makes a user's own change."""
+        body = {"currentPassword": GOOD, "newPassword": "Spring-2017!"}
+        assert graph("POST", f"/users/{alice.id}/changePassword", json=body)[0] == 403
+        assert tenant.sign_in(alice.upn, GOOD).result == "ok"
+
+    def test_refused_name_leaves_the_password(self, graph, tenant):
+        """A request whose new name is refused sets no password either."""
+        bob = tenant.create_user("bob", GOOD)
+        profile = {"password": "Helpdesk-77!", "forceChangePasswordNextSignIn": False}
+        body = {"userPrincipalName": "b b@contoso.onmicrosoft.com", "passwordProfile": profile}
+        assert graph("PATCH", f"/users/{bob.id}", json=body)[0] == 400
+        assert tenant.sign_in(bob.upn, GOOD).result == "ok"
+
     def test_own_account(self, graph, tenant):
         """Nobody resets their own password this way."""
         admin = tenant.find_by_upn(tenant.admin_account()[0])
