@@ -69,6 +69,18 @@ class TestGoingBack:
         assert (told["now"][:13], told["pace"]) == ("2017-01-13T09", 2)
         served.post("/time", {"pace": 0})
 
+    def test_sessions_opened_since_are_gone(self, served_with: Callable[..., Any]) -> None:
+        """A session that was opened after the snapshot is known by its name no more; one from before is."""
+        served = served_with(hosted=True)
+        served.post("/time", {"advance": "2m"})
+        sign_in = {"user": "alice", "password": "Winter-2016!"}
+        served.post("/actions", {"cloud.sign-in": sign_in | {"as": "early"}})
+        served.post("/snapshots", {"take": "start"})
+        served.post("/actions", {"cloud.sign-in": sign_in | {"as": "late"}})
+        served.post("/snapshots", {"restore": "start"})
+        served.post("/actions", {"cloud.refresh-session": {"as": "early"}})
+        served.post("/actions", {"cloud.refresh-session": {"as": "late"}}, 409)
+
     def test_connections_end(self, served: Any) -> None:
         """Clients of LDAP are hung up on, and replication clients have to bind anew."""
         port = served.served.directories[0]

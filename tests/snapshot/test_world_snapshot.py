@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -101,6 +101,15 @@ class TestGoingBack:
             first = half.rest()
             snapshot.restore()
             assert half.rest() == first
+
+    def test_libraries_go_back_too(self) -> None:
+        """The time that every library in this process sees goes back with the world's."""
+        half = Halfway(case_of(BUSY))
+        with half.at(timedelta(minutes=2)):
+            snapshot = WorldSnapshot(half.world, half.run)
+            half.rest()
+            snapshot.restore()
+            assert datetime.now(UTC) == half.world.clock() == snapshot.at
 
     def test_to_and_fro(self) -> None:
         """One can go back to the older of two snapshots, and then on to the newer."""
