@@ -89,6 +89,25 @@ REQUESTS: dict[str, Callable[[], Element]] = {
     "GetCompanyConfiguration": lambda: company.write_call("GetCompanyConfiguration", includeLicenseInformation=False),
     "FinalizeExport": lambda: company.write_call("FinalizeExport", totalExported=3, name="x", yes=True, nothing=None),
 }
+OTHER_COMPANY = CompanyConfiguration(
+    tenant_id="tenant-2",
+    display_name="Contoso",
+    allowed_features="PasswordWriteback",
+    anchor_attribute=None,
+    application_version="1.1",
+    client_version="8.0",
+    machine="SYNC01",
+    total_connector_space_objects=7,
+    is_tracking_changes=False,
+    deletion_prevention="Disabled",
+    deletion_threshold_count=1,
+    deletion_threshold_percentage=2,
+    dirsync_features=16385,
+    is_dir_syncing=False,
+    is_password_syncing=False,
+    links_max=3,
+    synchronization_interval="PT1H",
+)
 ANSWERS: dict[str, Callable[[], Element]] = {
     "ProvisionCredentials": lambda: operations.write_credentials_result(
         [CredentialResult("A" * 24, None, 0), CredentialResult(None, "User_1", -2, "Why.")]
@@ -111,25 +130,6 @@ ANSWERS: dict[str, Callable[[], Element]] = {
     "Number": lambda: company.write_value_result("Number", 7),
     "Nothing": lambda: company.write_value_result("Nothing", None),
 }
-OTHER_COMPANY = CompanyConfiguration(
-    tenant_id="tenant-2",
-    display_name="Contoso",
-    allowed_features="PasswordWriteback",
-    anchor_attribute=None,
-    application_version="1.1",
-    client_version="8.0",
-    machine="SYNC01",
-    total_connector_space_objects=7,
-    is_tracking_changes=False,
-    deletion_prevention="Disabled",
-    deletion_threshold_count=1,
-    deletion_threshold_percentage=2,
-    dirsync_features=16385,
-    is_dir_syncing=False,
-    is_password_syncing=False,
-    links_max=3,
-    synchronization_interval="PT1H",
-)
 FAULTS: dict[str, Callable[[], Element]] = {
     "plain": lambda: fault_envelope("Busy."),
     "detailed": lambda: fault_envelope("Busy.", code=81, tracking_id="t-1", server="s-1", sender=True, relates_to=ID),
@@ -459,7 +459,7 @@ class TestRead:
 
     def test_time_without_zone(self) -> None:
         """A time without a zone is not written."""
-        with pytest.raises(ValueError, match="^a time on the wire needs a time zone$"):
+        with pytest.raises(ValueError, match=r"^a time on the wire needs a time zone$"):
             operations.format_time(datetime(2017, 1, 13))  # noqa: DTZ001 - on purpose
 
 
