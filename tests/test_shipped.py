@@ -12,8 +12,6 @@ from simulator.scenario.rules import RULES
 from simulator.scenario.runner import run_case
 
 SHIPPED = Path(__file__).resolve().parents[1] / "scenarios"
-NOT_BUILT = {"domain-services"}
-"""Families whose parts this version does not have."""
 
 
 def named() -> Counter[str]:
@@ -24,11 +22,9 @@ def named() -> Counter[str]:
 
 
 def test_every_rule_has_two_scenarios() -> None:
-    """Each rule of what is built is named by at least two files, the others by none."""
+    """Each rule is named by at least two files."""
     counts = named()
-    thin = {rule for rule in RULES if counts[rule] < 2}
-    assert {rule.partition(".")[0] for rule in thin} == NOT_BUILT
-    assert not [rule for rule in thin if counts[rule]]
+    assert [rule for rule in RULES if counts[rule] < 2] == []
 
 
 def test_every_rule_has_two_scenarios_in_each_of_its_profiles() -> None:
@@ -42,7 +38,7 @@ def test_every_rule_has_two_scenarios_in_each_of_its_profiles() -> None:
         (rule.id, profile)
         for rule in RULES.values()
         for profile in rule.profiles
-        if rule.id.partition(".")[0] not in NOT_BUILT and len(shown.get((rule.id, profile), ())) < 2
+        if len(shown.get((rule.id, profile), ())) < 2
     ]
     assert thin == []
 
@@ -52,8 +48,7 @@ def test_every_incident_has_a_scenario_or_a_reason() -> None:
     told = told_by(SHIPPED.rglob("*.yaml"))
     assert list(INCIDENTS) == list(range(1, 61))
     assert {number for number, names in told.items() if names} & IMPOSSIBLE.keys() == set()
-    missing = {number for number, names in told.items() if not names} - IMPOSSIBLE.keys()
-    assert missing <= ({45} if "domain-services" in NOT_BUILT else set())
+    assert {number for number, names in told.items() if not names} - IMPOSSIBLE.keys() == set()
     named = {name for names in told.values() for name in names}
     assert {path.stem for path in (SHIPPED / "incident").glob("*.yaml")} == named
 

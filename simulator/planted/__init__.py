@@ -2,7 +2,7 @@
 
 plant.py                                 what a bug is, and how it comes into a run and out again
 order.py batches.py keeping.py retry.py  the bugs, by what goes wrong
-scope.py schedule.py security.py tenant.py directory.py federation.py
+scope.py schedule.py security.py tenant.py directory.py federation.py domain_services.py
 trial.py score.py                        who is tried where, side by side, and what it comes to
 hints.py                                 which cases noticed a bug the last time
 """
@@ -23,6 +23,7 @@ def plants() -> Mapping[str, Plant]:
     from simulator.planted import (
         batches,
         directory,
+        domain_services,
         federation,
         keeping,
         order,
@@ -33,5 +34,17 @@ def plants() -> Mapping[str, Plant]:
         tenant,
     )
 
-    modules = (order, batches, keeping, retry, scope, schedule, security, tenant, directory, federation)
+    modules = (
+        order,
+        batches,
+        keeping,
+        retry,
+        scope,
+        schedule,
+        security,
+        tenant,
+        directory,
+        federation,
+        domain_services,
+    )
     return {plant.name: plant for module in modules for plant in module.BED.plants}
