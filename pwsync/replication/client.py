@@ -89,8 +89,8 @@ def changed_time(changed: int) -> datetime:
 
 def file_time(octets: bytes) -> int:
     """A time of 8 bytes, little endian: 100 ns since 1601. Raises FileTimeError for what is no date."""
-    ticks = int.from_bytes(octets, "little", signed=True)
-    if len(octets) != 8 or not 0 <= ticks < (_CHANGED_MAX + 1) * _TICKS_PER_SECOND:
+    ticks = int.from_bytes(octets, "little")  # what is negative in Windows lies far behind the end here
+    if len(octets) != 8 or ticks >= (_CHANGED_MAX + 1) * _TICKS_PER_SECOND:
         raise FileTimeError
     return ticks
 
