@@ -67,10 +67,10 @@ class ScenarioFile(pytest.File):
 
     def collect(self) -> Iterator[ScenarioItem]:
         from simulator.scenario.file import load
-        from simulator.suite import not_built
+        from simulator.suite import unrunnable
 
         loaded = load(self.path)
-        if errors := loaded.errors or not_built(loaded.cases):
+        if errors := loaded.errors or unrunnable(loaded.cases):
             raise self.CollectError("\n\n".join(error.render() for error in errors))
         for case in loaded.cases:
             yield ScenarioItem.from_parent(self, name=_item_name(case), case=case)

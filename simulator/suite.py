@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -204,27 +204,17 @@ def why_none(cases: Sequence[Case], choice: Choice) -> PathError:
     return PathError(message)
 
 
-def not_built(
-    cases: Iterable[Case], names: Collection[str] | None = None, *, timeline: bool = True
-) -> tuple[FileError, ...]:
-    """Errors for what the cases use of the format that this version does not run.
+def unrunnable(cases: Iterable[Case], *, timeline: bool = True) -> tuple[FileError, ...]:
+    """Errors for what keeps cases that read well from running.
 
-    ``names`` are the actions and expectations that are not built; by default those that the runner knows not to be.
     ``timeline``: a case without one is an error too; it has random runs alone, which are a command of their own.
     """
     from simulator.report.text import source_line
-    from simulator.scenario.built import NOT_BUILT, directory_problem
     from simulator.scenario.errors import FileError
+    from simulator.scenario.runnable import directory_problem
 
-    if names is None:
-        names = NOT_BUILT
     errors: dict[Position, FileError] = {}
     for case in cases:
-        for part in (part for step in case.scenario.timeline for part in (*step.do, *step.expect)):
-            if part.name in names:
-                place = part.position or Position(case.path, 1, 1)
-                message = f'"{part.name}" is part of the format, but this version can\'t run it'
-                errors[place] = FileError(message, place, source_line(place))
         if (problem := directory_problem(case)) is not None:
             place = Position(problem.file, problem.line, 1)
             errors[place] = FileError(problem.reason, place, source_line(place))

@@ -79,10 +79,10 @@ def _lines(argument: str, profile: str | None, seed: str | None, to: str | None,
         return _read(path)
     case = _case(argument, profile)
     from simulator.scenario.runner import RunOptions, run_case
-    from simulator.suite import not_built
+    from simulator.suite import unrunnable
     from simulator.workers import guarded
 
-    refuse_all(not_built([case]))
+    refuse_all(unrunnable([case]))
     options = RunOptions(seed=seed_of(seed), to=offset_of(to), engine=engine_of(engine))
     result = guarded(lambda each: run_case(each, options), case)
     if result.harness_fault is not None:

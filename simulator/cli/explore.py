@@ -108,7 +108,7 @@ def _explorations(file: str | None, profile: str | None, engine: str | None) -> 
     """What to explore, with the number of runs that it asks for itself."""
     from simulator.explore.explorer import Base, Exploration
     from simulator.explore.writing import document_of
-    from simulator.suite import not_built, split_row
+    from simulator.suite import split_row, unrunnable
 
     if file is None:
         if profile is not None:
@@ -117,7 +117,7 @@ def _explorations(file: str | None, profile: str | None, engine: str | None) -> 
     cases = chosen_cases([file], None, None, profile)
     if not split_row(file)[0].is_file():
         refuse(f'"{file}" is a folder', "explore takes one scenario: FILE or FILE::row")
-    refuse_all(not_built(cases, timeline=False))
+    refuse_all(unrunnable(cases, timeline=False))
     found = []
     for case in cases:
         text = Path(case.path).read_text(encoding="utf-8-sig")

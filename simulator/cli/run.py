@@ -102,9 +102,9 @@ def run(
     cases = chosen_cases(paths, tags, rule, profile)
 
     from simulator.scenario.runner import RunOptions, run_case
-    from simulator.suite import not_built
+    from simulator.suite import unrunnable
 
-    refuse_all(not_built(cases))
+    refuse_all(unrunnable(cases))
     if events is not None:
         _refuse_several(cases)
     options = RunOptions(

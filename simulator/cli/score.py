@@ -59,7 +59,7 @@ def score(
       pwsync score scenarios --only retry --only newest-first
       pwsync score scenarios --all --json score.json
     """
-    from simulator.suite import not_built
+    from simulator.suite import unrunnable
 
     chosen, worker_count = chosen_plants(only), jobs_of(jobs)
     if listed:
@@ -71,7 +71,7 @@ def score(
 
         prepare(["simulator.planted.trial"])
     cases = chosen_cases(paths, tags, rule, profile)
-    refuse_all(not_built(cases))
+    refuse_all(unrunnable(cases))
 
     from simulator.planted.hints import read_hints
     from simulator.planted.score import Scorer

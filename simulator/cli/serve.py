@@ -202,10 +202,10 @@ def _forests(
         return [forest], invented
     if Path(file).is_dir():
         refuse(f'"{file}" is a folder', "name one scenario file")
-    from simulator.suite import not_built
+    from simulator.suite import unrunnable
 
     cases = read_suite([file]).cases
-    refuse_all(not_built(cases[:1]))
+    refuse_all(unrunnable(cases[:1]))
     return scenario_forests(cases[0], seed, clock), ()
 
 

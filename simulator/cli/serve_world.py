@@ -114,12 +114,12 @@ def _case(options: WorldOptions) -> Case:
         return default_case(options.profile or "2017")
     if Path(options.file).is_dir():
         refuse(f'"{options.file}" is a folder', "name one scenario file")
-    from simulator.suite import not_built
+    from simulator.suite import unrunnable
 
     cases = [case for case in read_suite([options.file]).cases if options.profile in (None, case.profile)]
     if not cases:
         refuse(f'"{options.file}" is not written for profile {options.profile}', "leave --profile out")
-    refuse_all(not_built(cases[:1]))
+    refuse_all(unrunnable(cases[:1]))
     return cases[0]
 
 

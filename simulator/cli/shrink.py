@@ -40,7 +40,7 @@ def shrink(
     from simulator.report.files import why_not_writable, write_whole
     from simulator.report.text import result_text
     from simulator.scenario.runner import run_case
-    from simulator.suite import not_built
+    from simulator.suite import unrunnable
 
     factory = engine_of(engine)
     cases = chosen_cases([file], None, None, profile)
@@ -49,7 +49,7 @@ def shrink(
         refuse(f"shrink takes one scenario, and these are {len(cases)}: {some}",
                "name one file; choose a row with FILE::row and a profile with --profile")  # fmt: skip
     (case,) = cases
-    refuse_all(not_built(cases))
+    refuse_all(unrunnable(cases))
     source = Path(case.path)
     target = output or source.with_name(f"{source.stem}.shrunk.yaml")
     if reason := why_not_writable(target):

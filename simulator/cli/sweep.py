@@ -66,12 +66,12 @@ def sweep(
       pwsync sweep FILE --only cloud.set-passwords@+2m:lose-response
     """
     from simulator.explore.sweep import SweepOptions
-    from simulator.suite import not_built
+    from simulator.suite import unrunnable
 
     _refuse_unwritable(junit, json)
     worker_count, seed_value, factory = jobs_of(jobs), seed_of(seed), engine_of(engine)
     cases = chosen_cases(paths, tags, rule, profile)
-    refuse_all(not_built(cases))
+    refuse_all(unrunnable(cases))
     options = SweepOptions(
         seed=seed_value,
         engine=factory,

@@ -10,7 +10,7 @@ from cli.cases import ROWS, write
 from cli.results import BROKE, FAULTED, HELD, result
 
 from simulator.scenario.result import ExitCode
-from simulator.suite import Choice, collect, exit_code, files_below, not_built, split_row, suite_digest, why_none
+from simulator.suite import Choice, collect, exit_code, files_below, split_row, suite_digest, why_none
 
 
 @pytest.fixture
@@ -145,18 +145,6 @@ class TestChoice:
         assert why_none(cases, Choice(("quick",), profile="current")).render() == (
             "error: none of 4 scenarios is chosen by -t quick --profile current"
         )
-
-
-class TestNotBuilt:
-    @pytest.mark.usefixtures("scenarios")
-    def test_what_can_not_be_run_is_an_error_with_its_place(self) -> None:
-        """What a file uses of the format that this version does not run is told once, wherever it stands."""
-        (error,) = not_built(collect(["scenarios/a.yaml"]).cases, {"agent.pending"})
-        assert error.render().splitlines()[:2] == [
-            'error: "agent.pending" is part of the format, but this version can\'t run it',
-            " --> scenarios/a.yaml:8:9",
-        ]
-        assert not_built(collect(["scenarios"]).cases, {"agent.crash"}) == ()
 
 
 class TestResults:

@@ -1,4 +1,4 @@
-"""What the format has and this version can not run, if anything: said before a run, never passed over in silence."""
+"""What keeps a scenario that reads well from running: said before a run, never passed over in silence."""
 
 from __future__ import annotations
 
@@ -8,9 +8,6 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from simulator.active_directory.ldif import LdifError
     from simulator.scenario.file import Case
-
-NOT_BUILT: frozenset[str] = frozenset()
-"""Actions and expectations that can be read and checked, but not run."""
 
 
 def directory_problem(case: Case) -> LdifError | None:
