@@ -36,5 +36,5 @@ def ignored(accounts: Iterable[Account]) -> set[str]:
     return left
 
 
-def _rank(account: Account) -> tuple[bool, int, str]:
-    return not account.enabled, account.connector, account.anchor
+def _rank(account: Account) -> tuple[bool, int]:
+    return not account.enabled, account.connector
