@@ -93,7 +93,7 @@ def _rc4(key: bytes, data: bytes) -> bytes:
 def _check_rid_layer(size: int, rid: int) -> None:
     if rid == 0:
         raise EnvelopeError("invalid parameter: a secret with a RID layer needs a RID other than 0")
-    if not 0 < rid < 1 << 32:
+    if rid >> 32:
         raise EnvelopeError(f"invalid parameter: {rid} is not a RID")
     if size % BLOCK_SIZE:
         raise EnvelopeError(f"invalid parameter: a RID layer is a multiple of 16 bytes, not {size}")
