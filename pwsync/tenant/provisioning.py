@@ -229,7 +229,7 @@ def is_regional(url: str, known: str) -> bool:
     if target.scheme != "https" or target.username is not None:
         return False
     parent = home.partition(".")[2]
-    return host == home or (host.partition(".")[2] == parent and "." in parent and not parent.isdigit())
+    return host == home or (host.partition(".")[2] == parent and "." in parent and not parent.replace(".", "").isdigit())
 
 
 def _writer(body: Element) -> Callable[[CallHeader], bytes]:

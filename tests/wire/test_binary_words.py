@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from xml.etree.ElementTree import Element, SubElement, tostring
 
@@ -42,7 +43,7 @@ def tree(tag: str, attributes: dict[str, str] | None = None, *children: Element,
 
 
 PREFIXES = {"urn:a": "a", "urn:b": "", "urn:c": "a", "urn:long": "long", XSI: "i"}
-TREES = {
+TREES: dict[str, Callable[[], Element]] = {
     "plain": lambda: tree("a"),
     "text": lambda: tree("Envelope", text="true"),
     "dictionary": lambda: tree("{http://www.w3.org/2003/05/soap-envelope}Envelope", text="Body"),

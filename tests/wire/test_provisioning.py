@@ -20,14 +20,17 @@ from pwsync.tenant.binary_xml import decode, encode
 from pwsync.tenant.messages import (
     CONTENT_TYPE,
     PREFIXES,
+    CallHeader,
     CompanyConfiguration,
     CredentialItem,
     CredentialResult,
     ObjectResult,
     Request,
+    SecretsConfiguration,
     SyncObject,
     fault_envelope,
     parse_request,
+    request_envelope,
     response_envelope,
 )
 from pwsync.tenant.operations import read_objects, write_objects_result
@@ -48,12 +51,14 @@ class Service:
         self.replies: list[Reply | Callable[[bytes], bytes]] = []
         self.calls: list[tuple[str, Request, list[CredentialItem]]] = []
         self.headers: list[Any] = []
+        self.octets: list[bytes] = []
 
     def __call__(self, request: requests.PreparedRequest) -> tuple[int, dict[str, str], bytes]:
         data = request.body
         assert isinstance(data, bytes)
         self.calls.append((str(request.url), *batch.decode_request(data)))
         self.headers.append(request.headers)
+        self.octets.append(data)
         reply = self.replies.pop(0)
         if isinstance(reply, Exception):
             raise reply
@@ -237,6 +242,168 @@ class TestFailures:
             except TenantError:
                 return
         assert [result.source_anchor for result in found] == ["A" * 24, "B" * 24]
+
+
+class TestWhole:
+    def test_call(self) -> None:
+        """A call is one POST with these headers, limits and octets, and no others."""
+        seen: dict[str, Any] = {}
+
+        class Session:
+            def post(self, url: str, **options: Any) -> Any:
+                seen.update(options, url=url)
+                answer = requests.Response()
+                answer.status_code, answer._content = 200, batch.encode_results([])
+                return answer
+
+        port = TenantPort(Session(), "tenant-1", provisioning_url=HOME)  # type: ignore[arg-type]
+        ProvisioningService(port, lambda: "token", "1.1.380.0", lambda: ID, lambda: NOW).ping()
+        header = CallHeader("ProvisionCredentials", "token", "1.1.380.0", ID, to=HOME)
+        assert seen == {
+            "url": HOME,
+            "data": batch.encode_credentials(header, ()),
+            "timeout": (10.0, 100.0),
+            "allow_redirects": False,
+            "headers": {
+                "Content-Type": "application/soap+msbin1",
+                "client-request-id": str(ID),
+                "x-ms-aadmsods-apiaction": "ProvisionCredentials",
+                "x-ms-aadmsods-appid": "1651564e-7ce4-4d99-88be-0a65050d8dc3",
+                "x-ms-aadmsods-clientversion": "8.0",
+                "x-ms-aadmsods-dirsyncbuildnumber": "1.1.380.0",
+                "x-ms-aadmsods-fimbuildnumber": "1.1.380.0",
+                "x-ms-aadmsods-tenantid": "tenant-1",
+            },
+        }
+
+    def test_operations(self, service: Service, client: ProvisioningService) -> None:
+        """Each operation asks with its own name and arguments, in the compact records of clients."""
+        empty = {name: company.write_empty_result(name) for name in ("SetCompanyDirsyncFeatures", "FinalizeExport")}
+        secrets = SecretsConfiguration(True, False, b"cert")
+        answers = {
+            "GetCompanyConfiguration": company.write_company_configuration(CompanyConfiguration("tenant-1")),
+            "GetWindowsCredentialsSyncConfig": company.write_secrets_configuration(secrets),
+            **empty,
+        }
+        service.replies = [ok(encode(response_envelope(name, body), PREFIXES)) for name, body in answers.items()]
+        assert client.company_configuration() == CompanyConfiguration("tenant-1")
+        assert client.secrets_configuration() == secrets
+        client.set_features(5)
+        client.finalize_export(4, 3)
+        bodies = [
+            company.write_call("GetCompanyConfiguration", includeLicenseInformation=False),
+            company.write_call("GetWindowsCredentialsSyncConfig"),
+            company.write_call("SetCompanyDirsyncFeatures", dirsyncFeatures=5),
+            company.write_call("FinalizeExport", totalExported=4, successfulExportCount=3),
+        ]
+        expected = [
+            encode(
+                request_envelope(CallHeader(body.tag.rpartition("}")[2], "token", "1.1.380.0", ID, to=HOME), body),
+                PREFIXES,
+                compact=True,
+            )
+            for body in bodies
+        ]
+        assert [headers["x-ms-aadmsods-apiaction"] for headers in service.headers] == list(answers)
+        assert service.octets == expected
+
+    def test_results_of_nobody(self, service: Service, client: ProvisioningService) -> None:
+        """What the answer does not name has these words, and its own anchors."""
+        service.replies = [
+            ok(batch.encode_results([])),
+            ok(encode(response_envelope("ProvisionAzureADSyncObjects", write_objects_result([])), PREFIXES)),
+        ]
+        text = "The answer of the service does not name this item."
+        assert client.send_credentials([item(), CredentialItem(None, "User_1", "v1;", NOW)]) == [
+            CredentialResult("A" * 24, None, None, text), CredentialResult(None, "User_1", None, text)
+        ]  # fmt: skip
+        assert client.send_objects([SyncObject("a", "Group", "Delete")]) == [
+            ObjectResult("a", "Group", "Delete", "NoAnswer", None, text)
+        ]
+
+    def test_one_anchor_of_two_kinds(self, service: Service, client: ProvisioningService) -> None:
+        """Objects are told apart by anchor and kind."""
+        results = [ObjectResult("a", "Group", "Set", "Failure"), ObjectResult("a", "User", "Set", "Success")]
+        body = write_objects_result(results)
+        service.replies = [ok(encode(response_envelope("ProvisionAzureADSyncObjects", body), PREFIXES))]
+        assert client.send_objects([SyncObject("a"), SyncObject("a", "Group")]) == results[::-1]
+
+    def test_assumed_ping(self, service: Service) -> None:
+        """An assumed ping uses its identifier up, and calls nobody."""
+        drawn: list[UUID] = []
+
+        def identifier() -> UUID:
+            drawn.append(ID)
+            return ID
+
+        port = TenantPort(requests.Session(), "t", provisioning_url=HOME)
+        ProvisioningService(port, lambda: "", "1", identifier, lambda: NOW).assume_ping()
+        assert (drawn, service.calls) == ([ID], [])
+
+    @pytest.mark.parametrize(
+        ("reply", "text"),
+        [
+            (requests.exceptions.ReadTimeout("secret"), "The remote name or host could not be reached: ReadTimeout."),
+            (ok(b"x"), "The answer of the service could not be read: record 0x78 can't stand here (at byte 0)"),
+            ((500, {"Content-Type": CONTENT_TYPE}, batch.encode_results([])),
+             "The service answered with status 500 and no fault."),
+            (fault(redirect="https://evil.example/x"),
+             "The service redirected to 'https://evil.example/x', which is not its own."),
+            ((503, {"Retry-After": "Fri, 13 Jan 2017 09:01:30 GMT"}, b""),
+             "The remote server returned an error: (503)."),
+            ((403, {"Content-Type": CONTENT_TYPE}, encode(fault_envelope("No."), PREFIXES)),
+             "The remote server returned an error: (403)."),
+            ((201, {"Content-Type": CONTENT_TYPE}, batch.encode_results([])),
+             "The remote server returned an error: (201)."),
+            ((400, {}, encode(fault_envelope("No."), PREFIXES)), "The remote server returned an error: (400)."),
+            ((400, {"Content-Type": " Application/SOAP+msbin1 ; charset=x"}, encode(fault_envelope("No."), PREFIXES)),
+             "No."),
+        ],
+    )  # fmt: skip
+    def test_words(self, service: Service, client: ProvisioningService, reply: Reply, text: str) -> None:
+        """Each failure has its words."""
+        service.replies = [reply]
+        with pytest.raises(TenantError) as caught:
+            client.ping()
+        assert str(caught.value) == text
+        assert caught.value.retry_after == (90.0 if "503" in text else None)
+
+    def test_kept_endpoint(self, service: Service) -> None:
+        """Old builds go on calling the endpoint that they were given."""
+        port = TenantPort(requests.Session(), "t", provisioning_url=HOME)
+        client = ProvisioningService(port, lambda: "", "1", lambda: ID, lambda: NOW, keeps_endpoint=True)
+        broken = requests.exceptions.ConnectionError()
+        service.replies = [fault(redirect=REGION), broken, ok(batch.encode_results([]))]
+        with pytest.raises(TransportError):
+            client.ping()
+        client.ping()
+        assert ([call[0] for call in service.calls], client.endpoint) == ([HOME, REGION, REGION], REGION)
+
+    def test_three_redirects(self, service: Service, client: ProvisioningService) -> None:
+        """Three are followed; of a fourth it is said that there were too many."""
+        service.replies = [*[fault(redirect=REGION)] * 3, ok(batch.encode_results([])), *[fault(redirect=REGION)] * 4]
+        client.ping()
+        assert (len(service.calls), client.endpoint) == (4, REGION)
+        with pytest.raises(TransportError) as caught:
+            client.ping()
+        assert str(caught.value) == "The service redirected more than 3 times."
+
+    @pytest.mark.parametrize(
+        ("url", "known", "regional"),
+        [
+            ("https://a.b.c/x", "https://a.b.c/y", True), ("https://d.b.c/x", "https://a.b.c/y", True),
+            ("https://a.b.c/x", "https://b.c/y", False), ("https://b.c/x", "https://a.b.c/y", False),
+            ("https://x.c/", "https://b.c/y", False), ("https://10.0.0.9/", "https://10.0.0.8/", False),
+            ("https://9.0.0.8/", "https://10.0.0.8/", False), ("https://10.0.0.8/", "https://10.0.0.8/", True),
+            ("https://9.1/", "https://8.1/", False), ("http://a.b.c/", "https://a.b.c/", False),
+            ("https://u@a.b.c/", "https://a.b.c/", False), ("https://A.B.C:1/", "https://a.b.c/", True),
+            ("https://[::1/", "https://a.b.c/", False), ("https:///x", "https://a.b.c/", False),
+            ("", "https://a.b.c/", False),
+        ],
+    )  # fmt: skip
+    def test_regional(self, url: str, known: str, regional: bool) -> None:
+        """A regional endpoint is the same host, or its sibling in a domain of at least two parts."""
+        assert is_regional(url, known) is regional
 
 
 class TestRedirects:

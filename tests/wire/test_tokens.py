@@ -123,6 +123,93 @@ class TestToken:
         assert source.token() == "second"
 
 
+class TestWhole:
+    def test_calls(self, authority: Authority, source: TokenSource) -> None:
+        """A sign-in asks for the tenant's addresses and the account's realm, then for the token, and nothing else."""
+        authority.replies = [granted()]
+        source.token()
+        (asked,) = authority.asked
+        assert set(asked) == {
+            "client_id", "grant_type", "scope", "username", "password", "client_info", "claims",
+        } - ({"claims"} - set(asked))  # fmt: skip
+        assert asked["scope"][0].split().count(SCOPE) == 1
+
+    @pytest.mark.parametrize(
+        ("reply", "kind", "text"),
+        [
+            (refused("AADSTS50126: wrong."), TokenError, "AADSTS50126: wrong."),
+            ((400, {}, {"error": "invalid_grant"}), TokenError, "invalid_grant"),
+            ((200, {}, {}), TokenError, "The authority gave no token."),
+            ((200, {}, {"access_token": ""}), TokenError, "The authority gave no token."),
+            ((429, {"Retry-After": "7"}, "{}"), Throttled, "The remote server returned an error: (429)."),
+            ((500, {}, "{}"), Throttled, "The remote server returned an error: (500)."),
+            ((499, {}, {"error": "x"}), TokenError, "x"),
+            (requests.exceptions.ReadTimeout("secret"), TransportError,
+             "The authority could not be reached: ReadTimeout."),
+            ((200, {}, "<html>"), TransportError,
+             "The answer of the authority could not be read: Expecting value: line 1 column 1 (char 0)"),
+        ],
+    )  # fmt: skip
+    def test_words(self, authority: Authority, source: TokenSource, reply: Any, kind: type, text: str) -> None:
+        """Each failure has its kind and its words."""
+        authority.replies = [reply]
+        with pytest.raises((TokenError, Throttled, TransportError)) as caught:
+            source.token()
+        assert (type(caught.value), str(caught.value)) == (kind, text)
+        assert caught.value.retry_after == (7.0 if "429" in text else None)
+
+    @pytest.mark.parametrize(
+        ("lifetime", "seconds"), [(3599, 3599), (1, 1), (0, 0), (-1, 0), (True, 0), ("x", None), (86_400, 86_400),
+                                  (86_401, 86_400)],
+    )  # fmt: skip
+    def test_lifetime(
+        self, authority: Authority, source: TokenSource, clock: Clock, lifetime: Any, seconds: int | None
+    ) -> None:
+        """A token lives as long as it says, a day at most; its life begins when it is asked for."""
+        authority.replies = [granted(lifetime=lifetime)]
+        if seconds is None:
+            with pytest.raises(TransportError):
+                source.token()
+            return
+        source.token()
+        assert source._expires == clock.now + timedelta(seconds=seconds)
+
+    def test_retry_after_as_date(self, authority: Authority, source: TokenSource) -> None:
+        """A pause that ends at a time counts from now."""
+        authority.replies = [(503, {"Retry-After": "Fri, 13 Jan 2017 09:01:30 GMT"}, "")]
+        with pytest.raises(Throttled) as caught:
+            source.token()
+        assert caught.value.retry_after == 90.0
+
+    def test_assumed(self, authority: Authority, source: TokenSource, clock: Clock) -> None:
+        """A token that is assumed comes when it is needed, and ends when it would have ended."""
+        start = clock.now
+        assert source.assume()
+        assert (source.valid, source.assume(), authority.asked) == (True, False, [])
+        clock.now += timedelta(seconds=3598)
+        authority.replies = [granted("late")]
+        source.make_good()
+        source.make_good()
+        assert (source._token, source._expires, len(authority.asked)) == ("late", start + timedelta(seconds=3599), 1)
+        assert source.token() == "late"
+        clock.now += timedelta(seconds=1)
+        assert not source.valid
+        source.make_good()
+        assert len(authority.asked) == 1
+        assert source.assume()
+        authority.replies = [granted("new")]
+        assert source.token() == "new"
+
+    def test_failed_token_is_forgotten(self, authority: Authority, source: TokenSource, clock: Clock) -> None:
+        """After a failure there is neither the old token nor its end."""
+        authority.replies = [granted(), refused()]
+        source.token()
+        clock.now += timedelta(days=1)
+        with pytest.raises(TokenError):
+            source.token()
+        assert (source._token, source._expires, source.valid) == (None, None, False)
+
+
 class TestFailures:
     def test_refused_then_granted(self, authority: Authority, source: TokenSource) -> None:
         """A refusal is not remembered: the next attempt asks the tenant again."""
