@@ -228,8 +228,11 @@ def is_regional(url: str, known: str) -> bool:
         return False
     if target.scheme != "https" or target.username is not None:
         return False
+    if host == home:
+        return True
     parent = home.partition(".")[2]
-    return host == home or (host.partition(".")[2] == parent and "." in parent and not parent.replace(".", "").isdigit())
+    named = "." in parent and not parent.replace(".", "").isdigit()  # an address in numbers has no siblings
+    return named and host.partition(".")[2] == parent
 
 
 def _writer(body: Element) -> Callable[[CallHeader], bytes]:
