@@ -58,7 +58,7 @@ def read_dictionary(data: bytes, at: int) -> tuple[str, int]:
 def take(data: bytes, at: int, size: int) -> bytes:
     """``size`` bytes; unlike a slice, never fewer."""
     found = data[at : at + size]
-    if len(found) != size or size < 0:
+    if len(found) != size:
         raise BinaryXmlError(f"{size} bytes are announced, {len(found)} are there", at)
     return found
 
