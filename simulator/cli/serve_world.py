@@ -19,6 +19,9 @@ if TYPE_CHECKING:
     from simulator.scenario.file import Case
     from simulator.serving.world import ServedWorld
 
+PUBLIC_CLIENT = "04b07795-8ddb-461a-bbee-02f9e1bf7b46"
+"""The product's command line: an application without a secret, which every tenant knows."""
+
 LOOPBACK = ("127.0.0.1", "::1", "localhost")
 
 
@@ -55,6 +58,7 @@ def serve_world(options: WorldOptions) -> int:
     """Serve until a signal comes; the exit code."""
     from pwsync.config_file import is_ours
     from simulator.active_directory.port import PortUnavailable
+    from simulator.served import RunningClock
     from simulator.serving.managed import Numbers
     from simulator.serving.world import serve_case
 
@@ -73,6 +77,7 @@ def serve_world(options: WorldOptions) -> int:
         require_signing=options.require_signing,
         throttle=options.throttle,
         managed=Numbers(*options.managed),
+        client_clock=RunningClock(),
     )
     if served.world.tenant.domain_services is not None:
         check_overwritten(options.krb5_conf, _is_krb5_conf, "--ca, beside which it is written")
@@ -171,6 +176,7 @@ def _tell(served: ServedWorld, options: WorldOptions) -> None:
     say(f"  id          {served.world.tenant.tenant_id}")
     say(f"  signs in    {name}, password {password}: an administrator")
     say(f"  application {served.client[0]}, secret {served.client[1]}")
+    say(f"  people      sign in with a public client, such as {PUBLIC_CLIENT}; no other needs to be registered")
     if served.managed.domain is not None:
         _tell_managed(served.managed.domain, options)
     say(f"control       {served.url}")

@@ -57,7 +57,8 @@ class FarmService:
             return Answer(400, [], b"")
         message_id = wstrust.message_id(envelope)
         try:
-            answer = self.exchange(wstrust.read(envelope, dialect, self.farm.host, self.farm.clock()))
+            times = self.farm.clock(), self.farm.client_clock()
+            answer = self.exchange(wstrust.read(envelope, dialect, self.farm.host, *times))
         except FarmFault as error:
             return Answer(500, [("Content-Type", _SOAP_TYPE)], wstrust.fault(error, message_id))
         return Answer(200, [("Content-Type", _SOAP_TYPE)], answer)

@@ -37,11 +37,14 @@ class Farm:
 
     host: their name. Every domain of the cloud that is federated with them has an issuer of its own, so that a token
     for one does not open another (the product's switch for several domains).
+
+    client_clock: the clock that clients stamp their messages by. It is the farm's own, but in a served world the
+    clients have the machine's, which no longer is the world's once that was moved.
     """
 
     def __init__(self, forest: Forest, clock: Callable[[], datetime], randomness: Randomness) -> None:
         self.forest = forest
-        self.clock = clock
+        self.clock = self.client_clock = clock
         self.randomness = randomness
         self.host = f"adfs.{next(iter(forest.domains))}".lower()
         self.up = True

@@ -72,8 +72,11 @@ def message_id(envelope: Element) -> str:
     return _text(envelope, "s:Header/a:MessageID")
 
 
-def read(envelope: Element, dialect: Dialect, host: str, now: datetime) -> Request:
-    """The request in an envelope that came to the dialect's endpoint on ``host``. Raises FarmFault."""
+def read(envelope: Element, dialect: Dialect, host: str, *now: datetime) -> Request:
+    """The request in an envelope that came to the dialect's endpoint on ``host``. Raises FarmFault.
+
+    now: what time it is; of several times it is enough that the message is of one.
+    """
     address = f"https://{host}{dialect.path}"
     action, to = _text(envelope, "s:Header/a:Action"), _text(envelope, "s:Header/a:To")
     if action != dialect.request_action:
@@ -83,7 +86,7 @@ def read(envelope: Element, dialect: Dialect, host: str, now: datetime) -> Reque
         text = f"The message with To '{to[:200]}' cannot be processed at the receiver."
         raise FarmFault(ADDRESSING, "DestinationUnreachable", text)
     security = envelope.find("s:Header/o:Security", _PREFIXES)
-    if security is None or _is_stale(security, now):
+    if security is None or all(_is_stale(security, each) for each in now):
         raise insecure()
     name, password = (
         security.findtext(f"o:UsernameToken/o:{each}", None, _PREFIXES) for each in ("Username", "Password")

@@ -66,7 +66,8 @@ class ServedWorld:
     pace: see :class:`~simulator.serving.time.WorldTime`. ldap_port, ldaps_port, https_port: 0 for any that are free; of
     several controllers each further one gets the next numbers. hosted: the world's own agent runs within. invented: who
     was invented, for whoever wants to show one. client: id and secret of an application that may do everything.
-    managed: the managed domain's ports. Raises PortUnavailable.
+    managed: the managed domain's ports. client_clock: the clock of whoever calls the federation servers, which take a
+    message stamped by it or by the world's; None: the world's alone. Raises PortUnavailable.
     """
 
     def __init__(
@@ -84,11 +85,14 @@ class ServedWorld:
         invented: tuple[Invented, ...] = (),
         client: tuple[str, str] = ("", ""),
         managed: Numbers = NO_NUMBERS,
+        client_clock: Callable[[], datetime] | None = None,
     ) -> None:
         self.world = world
         self.hosted = hosted
         self.invented = invented
         world.idle.skipping = hosted
+        for farm in world.farms.by_host.values():
+            farm.client_clock = client_clock or farm.clock
         self.client = client
         self.authority = authority or Authority()
         self.time = WorldTime(world.clock, world.run_until, 0.0)

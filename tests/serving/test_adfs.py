@@ -35,9 +35,9 @@ def world(served_with: Callable[..., Any]) -> Callable[..., Any]:
     """Makes worlds in whose tenant alice is as an agent would have put her there; no agent is within, so that what
     this process asks goes over the port. Their time stands still, as long ago as asked."""
 
-    def make(kind: str, ago: timedelta = timedelta(0)) -> Any:
+    def make(kind: str, ago: timedelta = timedelta(0), **options: Any) -> Any:
         start = datetime.now(UTC) - ago
-        served = served_with(WORLD.format(kind=kind), start=start)
+        served = served_with(WORLD.format(kind=kind), start=start, **options)
         alice, tenant = served.world.account("alice"), served.world.tenant
         values = {"userPrincipalName": alice.upn, "displayName": "alice", "accountEnabled": True}
         tenant.apply_object(SyncObject(alice.source_anchor, "User", "Set", values))
@@ -64,6 +64,23 @@ def test_federated(world: Callable[..., Any]) -> None:
     served.post("/actions", {"ad.change-password": {"user": "alice", "password": "Spring-2017!"}})
     assert "access_token" in sign_in(served, "Spring-2017!")
     with pytest.raises(RuntimeError, match="ID3242"):
+        sign_in(served, "Winter-2016!")
+
+
+@pytest.mark.parametrize("days", [-5, 0, 40])
+def test_time_of_clients(world: Callable[..., Any], days: int) -> None:
+    """Whatever time it is in the world, clients that stamp their messages by the machine's clock sign in, after a
+    snapshot was restored too; who stamps them by a third clock does not."""
+    off = timedelta(0)
+    served = world("federated", timedelta(days=max(days, 0)), client_clock=lambda: datetime.now(UTC) + off)
+    served.post("/snapshots", {"take": "first"})
+    served.post("/time", {"advance": f"{max(-days, 0) + 1}d"})
+    assert "access_token" in sign_in(served, "Winter-2016!")
+    served.post("/snapshots", {"restore": "first"})
+    assert "access_token" in sign_in(served, "Winter-2016!")
+    served.post("/time", {"advance": "20m"})
+    off = timedelta(minutes=30)
+    with pytest.raises(RuntimeError, match="verifying security"):
         sign_in(served, "Winter-2016!")
 
 
