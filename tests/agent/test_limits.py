@@ -167,13 +167,14 @@ class TestBatches:
         """So many batches are hashed ahead of the first for each core, two at least, and no more."""
         begun: list[Any] = []
 
-        class Counting(ThreadPoolExecutor):
-            def submit(self, work: Any, /, *arguments: Any, **named: Any) -> Future[Any]:
-                begun.append(self._max_workers)
-                return super().submit(work, *arguments, **named)
+        submit = ThreadPoolExecutor.submit
+
+        def counting(pool: ThreadPoolExecutor, *arguments: Any) -> Future[Any]:
+            begun.append(pool._max_workers)
+            return submit(pool, *arguments)
 
         monkeypatch.setattr(os, "cpu_count", lambda: cores)
-        monkeypatch.setattr("pwsync.credential_batches.ThreadPoolExecutor", Counting)
+        monkeypatch.setattr(ThreadPoolExecutor, "submit", counting)
         batches = in_batches(users(100), 1, Random(1), LastWords(pytest.fail))
         next(batches)
         assert begun == [workers] * (AHEAD * workers + 1)
