@@ -30,8 +30,8 @@ def test_head_stays() -> None:
 
 
 def test_ranks_within_an_instant() -> None:
-    """Actions, then what else is due, then cycles, then expectations."""
-    assert sorted(Rank) == [Rank.ACTION, Rank.BACKGROUND, Rank.CYCLE, Rank.EXPECTATION, Rank.END]
+    """What a harness puts in place, actions, then what else is due, then cycles, then expectations."""
+    assert sorted(Rank) == [Rank.FIRST, Rank.ACTION, Rank.BACKGROUND, Rank.CYCLE, Rank.EXPECTATION, Rank.END]
 
 
 @given(st.lists(st.tuples(st.integers(0, 3), st.sampled_from(list(Rank))), max_size=40))
