@@ -132,7 +132,8 @@ class TokenIssuer:
             self._verified[token] = claims
         now = self._clock().timestamp()
         if claims.get("iss") != f"https://sts.windows.net/{self._tenant_id}/":
-            raise InvalidToken("Access token validation failure. Invalid issuer: the token is another tenant's.")
+            whose = "no access token" if claims.get("tid") == self._tenant_id else "another tenant's"
+            raise InvalidToken(f"Access token validation failure. Invalid issuer: the token is {whose}.")
         if str(claims.get("aud", "")).rstrip("/") != audience:
             raise InvalidToken("Access token validation failure. Invalid audience.")
         expires, begins = claims.get("exp"), claims.get("nbf")
