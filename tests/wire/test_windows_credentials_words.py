@@ -35,7 +35,7 @@ def test_octets() -> None:
     """One seed gives these octets, and the second secret others."""
     sealer = Sealer(secret_key.certificate(), Random(1))
     texts = [sealer.legacy(bytes(16)), sealer.supplemental(b"keys")]
-    assert [sha256(text.encode()).hexdigest()[:16] for text in texts] == 
+    assert [sha256(text.encode()).hexdigest()[:16] for text in texts] == ["fb29c6d016500be4", "f2bfed174edc80ab"]
 
 
 def test_written() -> None:
