@@ -34,6 +34,7 @@ class EventFile:
         self._size_max = size_max
         self._number = max((record.number for record in read(path)), default=0)
         self.lost = 0
+        self._torn = False
         self._open()
 
     def _open(self) -> None:
@@ -50,9 +51,12 @@ class EventFile:
         if self._size and self._size + len(line) > self._size_max:
             self._step_aside()
         try:
-            self._append(line)
+            self._append(b"\n" + line if self._torn else line)
         except OSError:
             self.lost += 1
+            self._torn = True
+        else:
+            self._torn = False
         return record
 
     def _append(self, octets: bytes) -> None:

@@ -53,7 +53,7 @@ def run(
 
     configuration = configuration_of(config)
     keeper = timekeeper(configuration)
-    told = (lambda record: None) if quiet else show
+    told = (lambda record: None) if quiet else tell
     try:
         service = Service(configuration, keeper, SystemRandom(), told=told)
     except (AgentError, OSError) as error:
@@ -214,6 +214,16 @@ def show(record: Record, *, full: bool = False) -> None:
     event = record.event
     head = event.text if full else event.text.partition("\n")[0].rstrip()
     say(f"{event.time:%Y-%m-%d %H:%M:%S}  {event.id:>4}  {event.level:<11}  {head}")
+
+
+def tell(record: Record) -> None:
+    """Print an event of a running agent. An output on a full disk costs lines, not the agent; a reader who has gone
+    ends it, as in any pipe."""
+    try:
+        show(record)
+    except OSError as error:
+        if isinstance(error, BrokenPipeError):
+            raise
 
 
 for command, name, short in (

@@ -171,7 +171,7 @@ class TestEventFile:
         second.close()
 
     def test_no_room(self, tmp_path: Path) -> None:
-        """What can't be written is counted, and stops nobody."""
+        """What can't be written is counted, and stops nobody; once there is room again the next one is whole."""
         log, before = EventFile(tmp_path / "log", "S"), resource.getrlimit(resource.RLIMIT_FSIZE)
         resource.setrlimit(resource.RLIMIT_FSIZE, (1000, before[1]))
         try:
@@ -180,7 +180,10 @@ class TestEventFile:
         finally:
             resource.setrlimit(resource.RLIMIT_FSIZE, before)
         assert 0 < log.lost < 10
+        log.write(event(7))
+        log.write(event(8))
         log.close()
+        assert [each.event.id for each in read(tmp_path / "log")] == [650] * (10 - log.lost) + [7, 8]
 
     def test_foreign_lines(self, tmp_path: Path) -> None:
         """What is no record is passed over."""
