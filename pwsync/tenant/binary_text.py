@@ -102,12 +102,11 @@ def _double(value: float) -> str:
 
 def _float(value: float) -> str:
     """The fewest digits that give the same 32 bits again."""
-    if value - value == 0:
-        for precision in range(6, 10):
-            digits = f"{value:.{precision}g}"
-            if struct.pack("<f", value) == struct.pack("<f", float(digits)):
-                return _real(value, digits)
-    return _real(value, repr(value))
+    for precision in range(6, 10):
+        digits = f"{value:.{precision}g}"
+        if struct.pack("<f", value) == struct.pack("<f", float(digits)):
+            break
+    return _real(value, digits)
 
 
 def _decimal(reserved: int, scale: int, sign: int, high: int, low: int) -> str:

@@ -141,16 +141,16 @@ def test_fault_in_place_of_results() -> None:
 @pytest.mark.parametrize(
     ("decoder", "data", "found"),
     [
-        (binary_text._constant("x"), b"", ("x", 1)),
-        (binary_text._number("<H", str), b"\x02\x01", ("258", 3)),
-        (binary_text._number("<bb", lambda first, second: f"{first} {second}"), b"\x02\xff", ("2 -1", 3)),
-        (binary_text._sized("<H", bytes.decode), b"\x02\0xyz", ("xy", 5)),
-        (binary_text._sized("<B", bytes.decode), b"\0", ("", 2)),
+        (lambda: binary_text._constant("x"), b"", ("x", 1)),
+        (lambda: binary_text._number("<H", str), b"\x02\x01", ("258", 3)),
+        (lambda: binary_text._number("<bb", lambda first, second: f"{first} {second}"), b"\x02\xff", ("2 -1", 3)),
+        (lambda: binary_text._sized("<H", bytes.decode), b"\x02\0xyz", ("xy", 5)),
+        (lambda: binary_text._sized("<B", bytes.decode), b"\0", ("", 2)),
     ],
 )
-def test_text_decoders(decoder: Callable[[bytes, int], Any], data: bytes, found: tuple[str, int]) -> None:
+def test_text_decoders(decoder: Callable[[], Callable[[bytes, int], Any]], data: bytes, found: tuple[str, int]) -> None:
     """A decoder reads from its offset on, and tells where it ends."""
-    assert decoder(b"\xee" + data, 1) == found
+    assert decoder()(b"\xee" + data, 1) == found
 
 
 @pytest.mark.parametrize(
