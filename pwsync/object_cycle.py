@@ -49,7 +49,7 @@ class ObjectCycle:
         self._known: dict[str, bytes | None] = {}
         self._retries = RetryQueue(process)
 
-    def run(self, *, initial: bool = False) -> None:
+    def run(self, *, initial: bool) -> None:
         """One cycle. ``initial`` imports everything again and exports all of it."""
         self._changed = self._failing = False
         for connector in self._ports.settings.connectors:
