@@ -57,7 +57,7 @@ _PASSWORD_TEXT = (
 _GRAPH_REFUSALS: Mapping[str, tuple[int, str, str]] = {
     "no-such-user": (404, "Request_ResourceNotFound", ""),
     "wrong-password": (400, "Request_BadRequest", "The specified current password is not valid."),
-    "federated-domain": (400, "Request_BadRequest", "Passwords of a federated domain, and how long they last, can't be set here."),
+    "federated-domain": (400, "Request_BadRequest", "A federated domain's passwords, and their life, can't be set."),
     "locked": (403, "Authorization_RequestDenied", ""),
     "disabled": (403, "Authorization_RequestDenied", ""),
 }

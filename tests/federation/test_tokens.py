@@ -106,7 +106,7 @@ class TestGraph:
         """A federated domain is shown as one, and its password periods can't be set."""
         assert graph("GET", f"/domains/{NAME}")[1]["authenticationType"] == "Federated"
         status, body = graph("PATCH", f"/domains/{NAME}", {"passwordValidityPeriodInDays": 30})
-        assert (status, "federated domain" in body["error"]["message"]) == (400, True)
+        assert (status, "A federated domain" in body["error"]["message"]) == (400, True)
 
     def test_reset(self, graph, lab, alice):
         """An administrator can't set a federated user's password by any of Graph's ways."""
