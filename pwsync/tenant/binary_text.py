@@ -30,6 +30,7 @@ _EPOCH = datetime(1, 1, 1)  # noqa: DTZ001 - the origin of .NET's ticks, in what
 _LENGTH_BYTES_MAX = 5
 _DECIMAL_SCALE_MAX = 28
 _PREFIX_COUNT = 26
+_NO_NUMBERS = {"nan": "NaN", "inf": "INF", "-inf": "-INF"}
 
 
 def read_length(data: bytes, at: int) -> tuple[int, int]:
@@ -87,17 +88,13 @@ def _boolean(value: int) -> str:
     return "true" if value else "false"
 
 
-def _real(value: float, digits: str) -> str:
-    """XML Schema's names for what is no number; whole numbers without a fraction, as .NET writes them."""
-    if value != value:  # NaN alone differs from itself
-        return "NaN"
-    if value in (float("inf"), float("-inf")):
-        return "INF" if value > 0 else "-INF"
-    return digits.removesuffix(".0").replace("e", "E")
+def _real(digits: str) -> str:
+    """Python's digits as .NET writes them: XML Schema's names for what is no number, whole ones without a fraction."""
+    return _NO_NUMBERS.get(digits) or digits.removesuffix(".0").replace("e", "E")
 
 
 def _double(value: float) -> str:
-    return _real(value, repr(value))
+    return _real(repr(value))
 
 
 def _float(value: float) -> str:
@@ -106,7 +103,7 @@ def _float(value: float) -> str:
         digits = f"{value:.{precision}g}"
         if struct.pack("<f", value) == struct.pack("<f", float(digits)):
             break
-    return _real(value, digits)
+    return _real(digits)
 
 
 def _decimal(reserved: int, scale: int, sign: int, high: int, low: int) -> str:
