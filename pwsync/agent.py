@@ -283,7 +283,7 @@ class SyncAgent:
         """
         now = self._ports.clock()
         (object_grid, objects_on), (password_grid, passwords_on) = self._grids()
-        if objects_on and object_grid.due(now) and self._passwords is not None:
+        if objects_on and object_grid.due(now) and self._objects is not None:
             self._ports.run_history("object")
             object_grid.passed(now)
         if passwords_on and password_grid.due(now) and self._passwords is not None:
@@ -367,7 +367,7 @@ class SyncAgent:
             self._ports.event_log(self._texts.manager_stopped(self._ports.clock()))
 
     def _run_objects(self, *, initial: bool) -> None:
-        if self._objects is None or self._passwords is None:
+        if self._objects is None:
             return
         self._ports.run_history("object")
         self._objects.run(initial=initial)

@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,7 @@ from agent.stories import STORIES, busy, off, one_user
 from agent.story import Story, refusing, shown
 
 from pwsync import engine_events
+from pwsync.agent import SyncAgent
 from pwsync.errors import (
     EnvelopeError,
     FileTimeError,
@@ -176,15 +178,26 @@ def diagnoses(lab: Any) -> list[str]:
     for name, attributes in people.items():
         lab.domain.add(name, **attributes)
 
+    labs = lab.add_domain("labs.example", "labs.example", "connector-2")
+    labs.add("lara")
+
     def say(title: str, name: str | None = None) -> None:
-        found = story.agent.diagnose(None if name is None else lab.anchor(name))
-        lines.extend(["", f"== {title}", f"pause: {found.pause}", json.dumps(found.as_json(), indent=1)])
+        anchor = lab.anchor(name) if name in [each.name for each in story.people()] else name
+        found = story.agent.diagnose(anchor)
+        values = found.as_json()
+        checks = [json.dumps(check) for check in values.pop("checks")]
+        lines.extend(["", f"== {title}", f"pause: {found.pause}", json.dumps(values), *checks])
 
     say("nothing is set up")
     story.begin()
     for name in people:
         say(name, name)
+    say("somebody of the other forest", "lara")
+    say("nobody", "AAAAAAAAAAAAAAAAAAAAAA==")
+    say("no anchor", "?")
     lab.domain.add("nora")
+    labs.add("nadja")
+    say("nadja of the other forest, not imported", "nadja")
     lab.domain.add("nestor", ou="OU=Robots")
     lab.domain.add("nils", inet="yes")
     lab.domain.add("neil", userAccountControl="514")
@@ -209,6 +222,16 @@ def diagnoses(lab: Any) -> list[str]:
     say("a pause", "bob")
     story.fail(("configuration", TransportError("lost")))
     say("no answer", "bob")
+    lab.settings.build = BUILD_2017
+    say("a temporary password in 2017", "bob")
+    lab.settings.build = BUILD_CURRENT
+    lab.tenant.features = 16385
+    say("temporary passwords are taken", "bob")
+    lab.run(story.agent, 2)
+    say("taken", "bob")
+    story.agent.stop()
+    say("the service does not run", "alice")
+    story.agent.start()
     lab.now += timedelta(days=8)
     say("silence", "alice")
     story.agent.disable_password_sync()
@@ -218,9 +241,35 @@ def diagnoses(lab: Any) -> list[str]:
     port = ServerPort(crypto=lambda enforce: ServerCrypto(locked=enforce))
     story.moved_to(port)
     say("no MD5")
-    return [part for line in lines for part in line.split("\n")]
+    return lines
 
 
 def test_diagnoses(lab: Any, update: bool) -> None:
     """Every check of a diagnosis, with its words."""
     hold("diagnoses", diagnoses(lab), update=update)
+
+
+def test_what_a_diagnosis_asks_of_a_controller(lab: Any) -> None:
+    """One object's password of the domain, with no place to go on from, and a farewell."""
+    asked: list[Any] = []
+
+    class Listening:
+        def __init__(self, channel: Any) -> None:
+            self.channel = channel
+
+        def call(self, operation: str, message: Any) -> Any:
+            asked.append((operation, dict(message)))
+            return self.channel.call(operation, message)
+
+    lab.domain.add("alice")
+    ports = lab.ports()
+    ports = replace(ports, replication=lambda *place: Listening(lab.ports().replication(*place)))
+    agent = SyncAgent(ports, lambda ports: (lab.tenant, lab.tenant))
+    lab.agents.append(agent)
+    agent.install()
+    agent.diagnose()
+    assert [operation for operation, _ in asked] == ["negotiate", "authenticate", "get-nc-changes", "unbind"]
+    message = asked[2][1]
+    assert (message["cookie"], message["object"], message["max_objects"]) == (None, None, 1)
+    assert message["attributes"] == ["unicodePwd"]
+    assert message["naming_context"] == "DC=contoso,DC=example"
