@@ -99,6 +99,9 @@ def the_tenant_refuses(story: Story) -> None:
     story.step("the feature is off, and stays so", 2)
     story.fail(("credentials", off()), ("features", Throttled(429, retry_after=300)))
     story.step("it can't be switched", 2)
+    story.step("a pause is kept", 4)
+    story.fail(("credentials", off()), ("configuration", TokenError("AADSTS50126: wrong.")))
+    story.step("the account can't ask for it", 2)
     story.fail(("credentials", off()))
     story.step("it is switched", 10)
     for index, error in enumerate((busy(), Throttled(500), TokenError("no"), TransportError("lost"))):

@@ -246,8 +246,13 @@ class TestLongTexts:
         assert [len(each.users) for each in texts.results(NOW, [change(1, dn), change(2, "")], [None, None])] == [2]
         longer = [change(number, dn + "x") for number in (1, 2, 3)]
         found = list(texts.results(NOW, longer, [None] * 3))
-        assert [each.users for each in found] == [("a1",), ("a2",), ("a3",)]
+        assert [(each.id, each.time, each.users) for each in found] == [(657, NOW, (f"a{n}",)) for n in (1, 2, 3)]
         assert all(each.text.endswith(f"\n{trailer}") for each in found)
+
+    def test_as_many_results_as_requests(self) -> None:
+        """Results of another number than the batch are none of this batch."""
+        with pytest.raises(ValueError, match="shorter"):
+            EventTexts(BUILD_CURRENT, []).results(NOW, [change(1, ""), change(2, "")], [None])
 
     def test_cut(self) -> None:
         """Without splitting the lines are cut to what an event can hold, with dots, and the end is whole."""

@@ -122,6 +122,8 @@ class TestRefusal:
         lab.on_commit = full
         with pytest.raises(NotSupported, match="no space left"):
             agent.sync_user(lab.anchor("alice"))
+        password = agent._state.passwords[lab.anchor("alice")]
+        assert password.due is password.forced is False
         lab.on_commit = lambda number: None
         lab.run(agent, 4)
         assert lab.received() == []
