@@ -292,8 +292,40 @@ def test_domains_in_trouble(lab: Any, build: str, update: bool) -> None:
     told.run(agent, "read one by one: one is unknown, one deleted")
     lab.domain.people["bob"] = gone
     lab.tenant.results.clear()
-    told.run(lab.reborn(agent), "all can be read again")
+    agent = lab.reborn(agent)
+    told.run(agent, "all can be read again")
+    lab.tenant.results = {lab.anchor(name): 5 for name in ("alice", "bob")}
+    for name in ("alice", "bob"):
+        lab.domain.set_password(name, "3")
+    told.run(agent, "two wait")
+    lagging = lab.domain.people["alice"]
+    lagging.version -= 2
+    lab.domain.usn += 1
+    lagging.usns["unicodePwd"] = lab.domain.usn
+    told.run(agent, "a controller that lags behind tells an older one")
+    gone = lab.domain.people.pop("bob")
+    agent.full_password_sync("contoso.example")
+    told.run(agent, "the whole domain is read, and one of them is not in it")
+    lab.domain.people["bob"] = gone
     told.hold(f"domains-{build}", update)
+
+
+def test_without_password(lab: Any, build: str, update: bool) -> None:
+    """Users who come into scope without a password, or are read for nothing else than that."""
+    told, agent = begun(lab, build)
+    for name in ("nopass", "alice", "temp", "out"):
+        lab.domain.enable(name, False)
+    told.run(agent, "disabled", 30)
+    for name in ("nopass", "alice", "temp", "out"):
+        lab.domain.enable(name)
+    lab.domain.move("out", "OU=People")
+    told.run(agent, "enabled again", 32)
+    lab.domain.people["nopass"].usns["isDeleted"] = lab.domain.usn = lab.domain.usn + 1
+    lab.domain.require_change("carol")
+    lab.domain.people["carol"].usns["pwdLastSet"] = 0
+    lab.domain.people["carol"].usns["isDeleted"] = lab.domain.usn
+    told.run(agent, "objects without news of their passwords", 4)
+    told.hold(f"without-{build}", update)
 
 
 def test_store_in_trouble(lab: Any, build: str, update: bool) -> None:
