@@ -55,6 +55,12 @@ _NEVER: Sent = (0, 0, b"")
 class PasswordCycle:
     """The password cycles of one process."""
 
+    _collected: bool
+    """Is there anything of this cycle's reading to be stored?"""
+    _takes_forced_change: bool | None
+    """The tenant's feature, None while it is not known; asked for once in a cycle (``_asked``)."""
+    _asked: bool
+
     def __init__(self, process: Process) -> None:
         self._process = process
         self._ports = process.ports
@@ -65,15 +71,12 @@ class PasswordCycle:
         self._services = DomainServices(process, self._reader)
         self._salts = process.ports.random("salt")
         self._paused: set[str] = set()
-        self._collected = False
         self._unsaved = False
         self._full = FullSync(process)
         self._healing = FeatureHealing(process)
         self._heartbeat = Heartbeat(process, self._healing)
         self._retries = RetryQueue(process)
         self._turned: set[str] = set()
-        self._takes_forced_change: bool | None = None
-        self._asked = False
 
     def run(self) -> None:
         """One cycle. Domains that can't be read and batches that fail leave an event, and wait for the next one."""
