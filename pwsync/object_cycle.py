@@ -40,13 +40,16 @@ _NOT_UNIQUE = "AttributeValueMustBeUnique"
 class ObjectCycle:
     """The object cycles of one process."""
 
+    _changed: bool
+    """Is there anything of this cycle to be stored?"""
+    _known: dict[str, bytes | None]
+    """What the tenant was last known to have of the objects that this cycle exports."""
+
     def __init__(self, process: Process) -> None:
         self._process = process
         self._ports = process.ports
         self._state = process.state
-        self._changed = False
         self._failing = False
-        self._known: dict[str, bytes | None] = {}
         self._retries = RetryQueue(process)
 
     def run(self, *, initial: bool) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from base64 import b64encode
 from typing import Any
 
 import pytest
@@ -262,3 +263,35 @@ class TestAccountEnabled:
             lab.domain.enable("alice", enabled=enabled)
             lab.run(agent, 30)
             assert lab.tenant.users[lab.anchor("alice")].attributes["accountEnabled"] is enabled
+
+
+class TestKept:
+    def test_attributes(self, lab: Any) -> None:
+        """What is kept of an object is what it has: neither what it lost, nor what only told of a move."""
+        lab.domain.add("alice", mail="alice@contoso.example")
+        agent = lab.settled()
+        lab.domain.set("alice", mail="", parentGUID="x", sn="Liddell")
+        agent.run_object_cycle("delta")
+        assert agent._store.attributes(lab.anchor("alice")) == {
+            "objectclass": ["top", "person", "organizationalPerson", "user"],
+            "objectsid": [b64encode(lab.domain.people["alice"].sid).decode()],
+            "samaccountname": ["alice"],
+            "userprincipalname": ["alice@contoso.example"],
+            "displayname": ["Alice"],
+            "useraccountcontrol": ["512"],
+            "sn": ["Liddell"],
+        }
+
+    def test_whole_reading_is_ordered(self, lab: Any) -> None:
+        """Who comes into scope before a domain is read as a whole need not be read alone."""
+        lab.domain.add("alice")
+        agent = lab.installed()
+        agent.run_object_cycle("delta")
+        assert agent._state.waiting == {}
+
+    def test_refused_cookie_is_none(self, lab: Any) -> None:
+        """A cookie that was refused is forgotten."""
+        agent = lab.settled()
+        agent._state.domain("contoso.example").import_cookie = b"garbage"
+        agent.run_object_cycle("delta")
+        assert agent._state.domain("contoso.example").import_cookie is None
