@@ -36,7 +36,7 @@ def a_day(story: Story) -> None:
     lab = story.lab
     lab.settings.scope = Scope(exclude_ous=("OU=Robots",))
     lab.domain.add("alice", givenName="Alice", sn="Liddell", mail="alice@contoso.example", proxyAddresses="SMTP:a@b")
-    lab.domain.add("dave", userAccountControl="514")
+    lab.domain.add("dave", userAccountControl="514", userPrincipalName="david@fabrikam.example")
     lab.domain.add("ines", inet="yes")
     lab.domain.add("r2", ou="OU=Robots")
     lab.domain.add("nameless", userPrincipalName="")

@@ -362,12 +362,13 @@ class TestObjectLog:
         for time, left in (
             (NOW, 1), (NOW + tick, 2), (NOW + day, 3), (NOW + week + tick, 4), (NOW + week + day - tick, 5),
             (NOW + week + day, 4), (NOW + week + day + tick, 5),
+            (NOW + week + 2 * day, 5),
         ):  # fmt: skip
             log.write([Attempt(time, "a", None, "Error")])
             assert count() == left
         again = ObjectLog(connection)
         again.write([Attempt(NOW + 2 * week + day, "a", None, "Error")])
-        assert count() == 3
+        assert count() == 4
         connection.close()
 
 
