@@ -280,6 +280,7 @@ class TestWindowsLog:
             ("x" * (STRING_MAX - 1) + "\ud7ffy", "x" * (STRING_MAX - 1) + "\ud7ff"),
             ("x" * (STRING_MAX - 1) + "\udc00y", "x" * (STRING_MAX - 1) + "\udc00"),
             ("x" * (STRING_MAX - 1) + "\udbffy", "x" * (STRING_MAX - 1)),
+            ("x" * (STRING_MAX - 1) + "\ud800z", "x" * (STRING_MAX - 1)),
         ],
     )  # fmt: skip
     def test_kept(self, text: str, found: str) -> None:
