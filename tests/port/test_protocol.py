@@ -379,7 +379,7 @@ class TestLimits:
         clients = [lab.client() for _ in range(3)]
         for number, client in enumerate(clients, 1):
             assert client.ask(root(number)).number == number
-            assert client.receive().code == 0  # the end of the search: what is unread when a connection is reset is lost
+            assert client.receive().code == 0  # what is unread when a connection is reset is lost
         with lab.client() as newcomer:
             assert newcomer.ask(root(9)).number == 9
             assert clients[0].receive() is None
