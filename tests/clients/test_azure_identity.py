@@ -15,6 +15,7 @@ pytest.importorskip("azure.identity")
 
 from azure.core.exceptions import ClientAuthenticationError
 from azure.identity import ClientSecretCredential, DeviceCodeCredential, UsernamePasswordCredential
+from clients.worlds import WORLD
 from freezegun import freeze_time
 
 from simulator.azure_ad.doubles import TenantDouble
@@ -29,16 +30,6 @@ pytestmark = [
 PUBLIC = "04b07795-8ddb-461a-bbee-02f9e1bf7b46"
 SCOPE = "https://graph.microsoft.com/.default"
 ALICE, GOOD = "alice@contoso.example", "Winter-2016!"
-WORLD = """
-scenario: Alice, synchronized
-why: She is served.
-rules: [delta.within-minutes]
-given:
-  users:
-    - {name: alice, password: "Winter-2016!"}
-timeline:
-  - {at: +2m, expect: {agent.alert: {is: none}}}
-"""
 
 
 def claims_of(token: str) -> Any:

@@ -14,6 +14,7 @@ pytest.importorskip("msgraph")
 
 import httpx
 from azure.identity import ClientSecretCredential, UsernamePasswordCredential
+from clients.worlds import WORLD
 from kiota_abstractions.base_request_configuration import RequestConfiguration
 from kiota_authentication_azure.azure_identity_authentication_provider import AzureIdentityAuthenticationProvider
 from msgraph import GraphRequestAdapter, GraphServiceClient
@@ -31,16 +32,6 @@ pytestmark = [
 SCOPES = ["https://graph.microsoft.com/.default"]
 PUBLIC = "14d82eec-204b-4c2f-b7e8-296a70dab67e"
 ALICE = "alice@contoso.example"
-WORLD = """
-scenario: Alice, synchronized
-why: She is served.
-rules: [delta.within-minutes]
-given:
-  users:
-    - {name: alice, password: "Winter-2016!"}
-timeline:
-  - {at: +2m, expect: {agent.alert: {is: none}}}
-"""
 
 Use = Callable[[GraphServiceClient], Awaitable[Any]]
 

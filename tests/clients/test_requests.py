@@ -5,16 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-WORLD = """
-scenario: Alice, synchronized
-why: She is served.
-rules: [delta.within-minutes]
-given:
-  users:
-    - {name: alice, password: "Winter-2016!"}
-timeline:
-  - {at: +2m, expect: {agent.alert: {is: none}}}
-"""
+from clients.worlds import WORLD
+
 LOGIN, GRAPH = "https://login.microsoftonline.com", "https://graph.microsoft.com/v1.0"
 SCOPE = "https://graph.microsoft.com/.default"
 
