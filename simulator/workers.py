@@ -14,7 +14,6 @@ import signal
 import sys
 import threading
 import traceback
-from collections import deque
 from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import replace
@@ -215,12 +214,12 @@ class _Pool:
         return process
 
     def run(self, cases: Sequence[Case]) -> Iterator[tuple[int, RunResult]]:
-        waiting = deque(range(len(cases)))
+        given, count = 0, len(cases)  # a count alone: there may be more cases than anybody could list
         idle = self._hire(self._jobs)
         while True:
-            while idle and waiting:
-                index = waiting.popleft()
-                idle.pop().give(index, cases[index])
+            while idle and given < count:
+                idle.pop().give(given, cases[given])
+                given += 1
             busy = {worker.connection: worker for worker in self._workers if worker.index is not None}
             if not busy:
                 return
@@ -232,7 +231,7 @@ class _Pool:
                     worker.end()
                     self._workers.remove(worker)
                     result = self._faulted(cases[index], self._arguments[0], result)
-                    idle += self._hire(1 if waiting else 0)
+                    idle += self._hire(1 if given < count else 0)
                 else:
                     idle.append(worker)
                 yield index, result
