@@ -41,6 +41,9 @@ HTTP_ERRORS: dict[str, type[requests.RequestException]] = {
 WIRES = frozenset({"cloud.token", "cloud.set-passwords", "cloud.set-objects", "cloud.ping"})
 """What counts as an attempt on a wire to the cloud; looking up addresses and settings rides along with them."""
 
+KEYS = "supplementalCredentials"
+"""What has Kerberos keys in it: the world notes whose an agent has read."""
+
 _UNAVAILABLE = 503
 
 
@@ -139,6 +142,9 @@ class ReplicationWire:
 
     def _answer(self, operation: str, message: Mapping[str, Any]) -> Mapping[str, Any]:
         answer: Mapping[str, Any] = self._server.call(operation, message)
+        if KEYS in message.get("attributes", ()):
+            whose = (entry["guid"] for entry in answer["objects"])
+            self._world.keys_read.update((self._domain, self._controller.name, guid) for guid in whose)
         return answer
 
 

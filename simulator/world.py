@@ -121,6 +121,7 @@ class World:
         self.events: list[Event] = []
         self.cycles: list[CycleStart] = []
         self.requests: list[bytes] = []
+        self.keys_read: set[tuple[str, str, bytes]] = set()
         self.server = Server(file_at_boot=profile.exemption_needs_reboot)
         self.host = AgentHost(self._build_agent, self.later, self._agent_began, self._agent_died, self.server.boot)
         self.grid_starts: list[datetime] = []

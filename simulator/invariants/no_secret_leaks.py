@@ -1,10 +1,15 @@
-"""no-secret-leaks: no password of 8 or more characters and no NT hash in trace, store, logs or the agent's calls."""
+"""no-secret-leaks: no password of 8 or more characters, no NT hash and no Kerberos key in trace, store, logs or calls.
+
+Kerberos keys are those that the agent has read for Domain Services: what it never had it can't lose, and to make all of
+them would take longer than the rest of a run. An RC4 key is the NT hash.
+"""
 
 from __future__ import annotations
 
 import base64
 from collections.abc import Iterable, Iterator, Sequence
 
+from simulator.active_directory import supplemental
 from simulator.invariants.base import Invariant, Violation
 from simulator.network import Attempt
 
@@ -14,12 +19,15 @@ LENGTH_MIN = 8
 PAGE = 4096
 """So much of the store is compared at once with what it was when it was last searched."""
 
+KEY_NAMES = {supplemental.AES256: "AES256", supplemental.AES128: "AES128", supplemental.DES_MD5: "DES"}
+"""Kerberos keys by encryption type; both types of DES have the same one."""
+
 Needle = tuple[str, str, bytes]
 """Whose secret it is, what it is, and the octets to look for."""
 
 
 class NoSecretLeaks(Invariant):
-    """Every artefact of the run is searched for passwords (as UTF-8 and UTF-16) and NT hashes (bytes, hex, base64)."""
+    """Every artefact of the run is searched: passwords as UTF-8 and UTF-16, hashes and keys as bytes, hex, base64."""
 
     id = "no-secret-leaks"
     why = "Whoever reads what a run leaves behind must not find there what opens an account."
@@ -84,6 +92,24 @@ class NoSecretLeaks(Invariant):
             self._needles.append((user, secret, nt.hex().encode()))
             self._needles.append((user, secret, nt.hex().upper().encode()))
             self._needles.append((user, secret, base64.b64encode(nt).rstrip(b"=")))
+        if self.world.keys_read:
+            self._learn_keys()
+
+    def _learn_keys(self) -> None:
+        """The Kerberos keys that were read since: of each user's current password and of the two before it."""
+        for home, on, guid in sorted(self.world.keys_read):
+            domain = self.world.domain(home)
+            entry = domain.controller(on).replica.by_guid.get(guid)
+            names = supplemental.Domain(domain.name, domain.netbios)
+            for each in supplemental.kept(entry.octets("supplementalcredentials")) if entry is not None else ():
+                user = self.world.handle_of_anchor(base64.b64encode(guid).decode())
+                label = self.world.passwords.label(user, each.password)
+                for kind, key in supplemental.kerberos_keys(each.password, supplemental.salt_of(each, names)).items():
+                    if key not in self._known and kind in KEY_NAMES:
+                        self._known.add(key)
+                        secret = f"the {KEY_NAMES[kind]} key of {label}"
+                        self._needles += [(user, secret, needle) for needle in spellings(key)]
+        self.world.keys_read.clear()
 
     def _is_public(self, password: str) -> bool:
         """Whether a password is a word that stands everywhere anyway: a name, or plain lower-case letters."""
@@ -110,6 +136,19 @@ class NoSecretLeaks(Invariant):
                     about=user,
                     key=f"{where}/{secret}",
                 )
+
+
+def spellings(secret: bytes) -> Iterator[bytes]:
+    """How octets may be written: as they are, in hex, and in base64, wherever in a longer text of it they begin.
+
+    In base64 the hex digits may stand, too: a whole supplementalCredentials has keys in capital ones.
+    """
+    capitals = secret.hex().upper().encode()
+    yield from (secret, secret.hex().encode(), capitals)
+    for octets in (secret, capitals):
+        for before in range(3):
+            first, last = -(-before * 4 // 3), (before + len(octets)) * 4 // 3  # digits that hold nothing else
+            yield base64.b64encode(bytes(before) + octets)[first:last]
 
 
 def changed(before: bytes, after: bytes) -> Iterator[tuple[int, int]]:

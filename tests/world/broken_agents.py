@@ -20,6 +20,7 @@ from pwsync.event_log import Event
 from pwsync.object_cycle import ObjectCycle
 from pwsync.password_cycle import PasswordCycle
 from pwsync.ports import AgentPorts
+from pwsync.replication.supplemental import newer_keys
 from pwsync.schedule import Grid
 from pwsync.state import PasswordState, State
 from pwsync.tenant.messages import CredentialItem, CredentialResult
@@ -287,6 +288,18 @@ class SendsHash(Planted):
             return super().send_credentials(
                 [item._replace(legacy=text) for item, text in zip(items, told, strict=True)]
             )
+
+
+class WritesKeysToLog(Planted):
+    """Writes what it reads for Domain Services to the event log, in a base64 of its own."""
+
+    class passwords(PasswordCycle):  # noqa: N801
+        def _send(self, batch: Batch) -> None:
+            for state in batch.users:
+                read = newer_keys(self._reader.read_supplemental(state).value or b"") or b""
+                text = f"Debug: {b64encode(read).decode()}"
+                self._ports.event_log(Event(1, "information", "Debug", self._ports.clock(), text))
+            super()._send(batch)
 
 
 # --- nothing-lost ------------------------------------------------------------------------------------------------

@@ -248,6 +248,12 @@ timeline:
         ("it stands in the agent's calls to the tenant",),
     ),
     Planting(
+        "WritesKeysToLog",
+        "no-secret-leaks",
+        ALICE + "timeline:\n" + SPRING + end("+2m"),
+        ("the AES256 key of alice#2 is a secret", "the DES key of alice#2", "it stands in the event log"),
+    ),
+    Planting(
         "TakesSilenceForDone",
         "nothing-lost",
         ALICE + "faults: [{on: cloud.set-passwords, times: 1, lose: request}]\ntimeline:\n" + SPRING + end("+2m"),

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from base64 import b64encode
+
 from hypothesis import given
 from hypothesis import strategies as st
 
-from simulator.invariants.no_secret_leaks import PAGE, changed
+from simulator.invariants.no_secret_leaks import PAGE, changed, spellings
 
 PIECES = st.lists(st.sampled_from([b"a" * PAGE, b"b" * PAGE, b"a" * (PAGE - 1) + b"b"]), max_size=6).map(b"".join)
 
@@ -33,3 +35,17 @@ class TestChanged:
         stretches = [after[max(0, first - 2) : end + 2] for first, end in changed(before, after)]
         if needle in after and needle not in before:
             assert any(needle in each for each in stretches)
+
+
+class TestSpellings:
+    @given(secret=st.binary(min_size=8, max_size=32), before=st.binary(max_size=7), after=st.binary(max_size=7))
+    def test_base64_of_more(self, secret: bytes, before: bytes, after: bytes) -> None:
+        """A secret is found in the base64 of any octets that hold it, wherever it begins."""
+        for octets in (secret, secret.hex().upper().encode()):
+            text = b64encode(before + octets + after)
+            assert any(each in text for each in list(spellings(secret))[3:])
+
+    def test_hex_in_either_case(self) -> None:
+        """Hex digits may be small or capital letters; the octets themselves are one spelling, too."""
+        secret = bytes(range(0xA0, 0xB0))
+        assert {secret, secret.hex().encode(), secret.hex().upper().encode()} <= set(spellings(secret))
