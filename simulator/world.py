@@ -14,8 +14,6 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from uuid import UUID
 
-import requests
-
 from pwsync.agent import SyncAgent
 from pwsync.errors import Refused
 from pwsync.event_log import Event
@@ -31,6 +29,7 @@ from simulator.azure_ad.policy import CloudPolicy
 from simulator.azure_ad.state import Tenant
 from simulator.azure_ad.users import CloudUser, PasswordWrite
 from simulator.clock import Clock
+from simulator.direct_session import DirectSession
 from simulator.farms import Farms
 from simulator.frozen import Freezer, frozen
 from simulator.host import AgentHost
@@ -116,8 +115,7 @@ class World:
         self.passwords = Passwords(self.tenant.verify)
         self.application = TenantApplication(self.tenant)
         self.store = MemoryStore(name)
-        self.session = requests.Session()
-        self.session.trust_env = False
+        self.session = DirectSession()
         self.events: list[Event] = []
         self.cycles: list[CycleStart] = []
         self.requests: list[bytes] = []
@@ -409,10 +407,12 @@ class World:
     @contextmanager
     def frozen(self) -> Iterator[None]:
         """Time stands still at the world's clock for every library in this process; the wires to the tenant are up."""
-        with TenantDouble(CloudWire(self)), patient_collector(), frozen(self.clock()) as freezer:
+        wire = CloudWire(self)
+        with TenantDouble(wire), patient_collector(), frozen(self.clock()) as freezer:
             self.freezer = freezer
             try:
-                yield
+                with self.session.answered_by(wire):
+                    yield
             finally:
                 self.freezer = None
                 self.store.close()
