@@ -12,8 +12,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from simulator.explore import reductions
 from simulator.explore.explorer import Exploration, as_scenario, play, run_seed
+from simulator.explore.refusals import expect_refusals
 from simulator.explore.shrink import Holds, Shrinker
 from simulator.explore.ways import Way, ways_of
 from simulator.explore.writing import Document, case_of, document_of, sizes, text_of
@@ -71,7 +71,7 @@ def shrink_seed(case: Case, exploration: Exploration, folder: str) -> RunResult:
         title = f"Random run {seed} breaks {way}, but not when it is written out"
         path.write_text(text_of({**whole, "scenario": title}), encoding="utf-8")
         return replace(run_seed(case, exploration), path=str(path), title=title)
-    document = reductions.expect_refusals(shrunk.document, shrinker.case, shrunk.result.failures)
+    document = expect_refusals(shrunk.document, shrinker.case, shrunk.result.failures)
     path.write_text(text_of(_titled(document, shrunk.result, way, seed, exploration)), encoding="utf-8")
     return replace(shrunk.result, path=str(path), id=case.id, seed=seed)
 

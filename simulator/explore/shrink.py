@@ -1,6 +1,6 @@
 """Shorter scenarios that still fail in the same way: what is not needed for the failure is taken out, piece by piece.
 
-A scenario is shrunk as a document. Candidates come from :mod:`simulator.explore.reductions`; each is written as text,
+A scenario is shrunk as a document. Candidates come from the :data:`REDUCTIONS`; each is written as text,
 read again and run, and taken if it fails in the same way, in no other that was not there before, and is smaller by
 :func:`size`. Lists are thinned out by delta debugging (Zeller and Hildebrandt, 2002): halves first, then ever smaller
 parts. The rounds end when none of them finds anything more, or the number of runs is used up.
@@ -13,13 +13,32 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from simulator.explore import reductions
+from simulator.explore.document_parts import tidy
+from simulator.explore.reductions import Reduction, View
+from simulator.explore.removals import cut_end, fewer_domains, fewer_users, inner_lists, parts, thin
+from simulator.explore.simplifications import default_profile, earlier, fewer_keys, simpler_passwords, simpler_values
 from simulator.explore.ways import Way, ways_of
 from simulator.explore.writing import BadDocument, Document, case_of, text_of
 from simulator.scenario.file import Case
 from simulator.scenario.result import RunResult
 from simulator.scenario.runner import RunOptions, run_case
 from simulator.scenario.values import parse_duration
+
+REDUCTIONS: tuple[Reduction, ...] = (
+    cut_end,
+    thin(lambda document: [("faults",)]),
+    thin(lambda document: [("timeline",)]),
+    fewer_users,
+    fewer_domains,
+    thin(parts),
+    fewer_keys,
+    thin(inner_lists),
+    default_profile,
+    earlier,
+    simpler_values,
+    simpler_passwords,
+)
+"""All reductions in the order of what they save."""
 
 RUNS_MAX = 3000
 """Most runs for one scenario."""
@@ -90,11 +109,11 @@ class Shrinker:
         before: Any = None
         while before != size(self.best) and self.runs < self._runs_max:
             before = size(self.best)
-            for reduce in reductions.ALL:
+            for reduce in REDUCTIONS:
                 self._reduce(reduce)
         return Shrunk(self.best, self.result, self.way, self.runs)
 
-    def _reduce(self, reduce: reductions.Reduction) -> None:
+    def _reduce(self, reduce: Reduction) -> None:
         """Try the candidates of one reduction; after each that is taken it goes on where it was, if it can."""
         candidates = reduce(self._view())
         answer: Any = None
@@ -105,12 +124,12 @@ class Shrinker:
                 return
             answer = self._view() if self._take(candidate) else None
 
-    def _view(self) -> reductions.View:
+    def _view(self) -> View:
         failed = [each.at for each in self.result.failures if ways_of(replace(self.result, failures=(each,)))]
-        return reductions.View(self.best, self.case, self.result, self.way, failed)
+        return View(self.best, self.case, self.result, self.way, failed)
 
     def _take(self, candidate: Document) -> bool:
-        candidate = reductions.tidy(candidate)
+        candidate = tidy(candidate)
         if size(candidate) >= size(self.best):
             return False
         text = text_of(candidate)

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from simulator.cli.app import run_app
-from simulator.explore.reductions import tidy, without
+from simulator.explore.document_parts import tidy, without
 from simulator.explore.shrink import Holds, Shrinker, size
 from simulator.explore.ways import Way, way_of, way_of_fault, ways_of
 from simulator.explore.writing import BadDocument, Document, Quoted, case_of, document_of, sizes, text_of

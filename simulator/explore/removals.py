@@ -1,0 +1,131 @@
+"""What shrinking leaves out: what comes after the failure, entries, faults, users, domains."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator
+from typing import Any
+
+from simulator.explore.document_parts import Place, in_domain, leaves, paths, value_at, with_value, without
+from simulator.explore.plans import END
+from simulator.explore.reductions import Candidates, Reduction, View
+from simulator.explore.writing import Document, Quoted
+from simulator.scenario.values import format_offset, parse_offset
+
+# --- the end, and what the failure is about ---------------------------------------------------------------------
+
+
+def cut_end(view: View) -> Candidates:
+    """Nothing after the failure."""
+    for at in dict.fromkeys(view.failed):
+        if at.startswith("-"):
+            continue
+        end = parse_offset(at)
+        steps = [step for step in view.document["timeline"] if parse_offset(step["at"]) <= end]
+        yield {**view.document, "timeline": [*steps, {"at": format_offset(end), "expect": [END]}]}
+
+
+def kept_texts(view: View) -> frozenset[str]:
+    """Passwords in the expectation that fails: an action that sets one of them is part of what it is about.
+
+    Without it the expectation would fail as well, but of itself.
+    """
+    if view.way.kind != "expectation":
+        return frozenset()
+    lines = {failure.position.line for failure in view.failures if failure.position and failure.kind == "expectation"}
+    steps = zip(view.document["timeline"], view.case.scenario.timeline, strict=False)
+    texts = [
+        str(value)
+        for written, step in steps
+        for told, each in zip(written.get("expect", ()), step.expect, strict=False)
+        if each.position and each.position.line in lines
+        for value in leaves(told)
+        if isinstance(value, Quoted)
+    ]
+    return frozenset(texts)
+
+
+def _sets(action: Document, texts: frozenset[str]) -> bool:
+    return any(isinstance(value, dict) and value.get("password") in texts for value in action.values())
+
+
+# --- lists ------------------------------------------------------------------------------------------------------
+
+
+def thin(path: Callable[[Document], list[Place]]) -> Reduction:
+    """Lists with parts of them left out: first half of a list, then ever smaller parts."""
+
+    def reduce(view: View) -> Candidates:
+        for each in path(view.document):
+            if isinstance(value_at(view.document, each), list):
+                view = yield from _thin(view, each)
+
+    return reduce
+
+
+def _thin(view: View, path: Place) -> Generator[Document, View | None, View]:
+    width = len(value_at(view.document, path))
+    while width >= 1:
+        start = 0
+        while start < len(items := value_at(view.document, path)):
+            texts = kept_texts(view)
+            gone = [item for item in items[start : start + width] if not _is_pinned(item, texts)]
+            left = [item for item in items if not any(item is each for each in gone)]
+            taken = (yield with_value(view.document, path, left)) if gone else None
+            if taken is not None and isinstance(value_at(taken.document, path), list):
+                view = taken
+            else:
+                view = taken or view
+                start += width
+        width //= 2
+    return view
+
+
+def _is_pinned(item: Any, texts: frozenset[str]) -> bool:
+    if not texts or not isinstance(item, dict):
+        return False
+    return _sets(item, texts) or any(_sets(action, texts) for action in item.get("do", ()))
+
+
+def parts(document: Document) -> list[Place]:
+    """The ``do`` and ``expect`` of all entries, the last first."""
+    count = len(document["timeline"])
+    return [("timeline", index, key) for index in reversed(range(count)) for key in ("do", "expect")]
+
+
+def inner_lists(document: Document) -> list[Place]:
+    return [path for path, value in paths(document.get("given"), ("given",)) if isinstance(value, list)]
+
+
+# --- users and domains ------------------------------------------------------------------------------------------
+
+
+def fewer_users(view: View) -> Candidates:
+    """Without a user, and whatever names that user."""
+    given = view.document.get("given") or {}
+    names = [user["name"] for key in ("users", "cloud-users") for user in given.get(key) or ()]
+    names += [
+        action["ad.create-user"]["user"]
+        for step in view.document["timeline"]
+        for action in step.get("do", ())
+        if "ad.create-user" in action
+    ]
+    for name in dict.fromkeys(names):
+        if not any(name in failure.title.split() for failure in view.failures if failure.kind == "expectation"):
+            view = (yield without(view.document, name)) or view
+
+
+def fewer_domains(view: View) -> Candidates:
+    """Without a domain, and its users; or with its users in another."""
+    names = list(view.case.scenario.given.all_domains())
+    for name in names if len(names) > 1 else ():
+        others = [each for each in names if each != name]
+        users = [
+            user["name"]
+            for user in (view.document.get("given") or {}).get("users") or ()
+            if user.get("domain", view.case.scenario.given.default_domain()) == name
+        ]
+        smaller = view.document
+        for user in users:
+            smaller = without(smaller, user)
+        view = (yield without(smaller, name)) or view
+        view = (yield without(in_domain(view.document, name, others[0]), name)) or view
