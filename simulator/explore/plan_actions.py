@@ -1,4 +1,4 @@
-"""What can happen in a random run: how each action of the scenario format is drawn."""
+"""What people do in a random run, on premises and in the tenant: how each action of theirs is drawn."""
 
 from __future__ import annotations
 
@@ -8,14 +8,15 @@ from simulator.explore.plans import (
     OUTSIDE,
     PEOPLE,
     Sketch,
+    draw_cloud_policy,
     draw_policy,
-    draw_preference,
-    draw_scope,
     draw_traits,
     drawer,
-    pause,
+    flag,
 )
 from simulator.explore.writing import Quoted
+
+DISPLAY_NAMES = ("Änne & <Söhne>", "x", 'Quote " and \\ slash', " two  blanks ", "\U0001f511 key", "L" * 200)
 
 # --- passwords --------------------------------------------------------------------------------------------------
 
@@ -28,8 +29,10 @@ def reset(sketch: Sketch) -> dict[str, Any]:
 
 @drawer("change", 6)
 def change(sketch: Sketch) -> dict[str, Any]:
+    """A user's own change, from the current password as a rule, else from one that it may have been."""
     user = sketch.user()
-    return {"ad.change-password": {"user": user, "password": sketch.password(user), **sketch.on(user)}}
+    old = {"old": _some_password(sketch, user)} if sketch.random.random() < 0.1 else {}
+    return {"ad.change-password": {"user": user, "password": sketch.password(user), **old, **sketch.on(user)}}
 
 
 @drawer("temporary", 2)
@@ -41,13 +44,13 @@ def temporary(sketch: Sketch) -> dict[str, Any]:
 
 @drawer("require", 2)
 def require(sketch: Sketch) -> dict[str, Any]:
-    return {"ad.require-change": {"user": sketch.user(), "required": _flag(sketch)}}
+    return {"ad.require-change": {"user": sketch.user(), "required": flag(sketch)}}
 
 
 @drawer("cloud-reset", 3)
 def cloud_reset(sketch: Sketch) -> dict[str, Any]:
     user = sketch.random.choice([*sketch.homes, *sketch.cloud_users])
-    arguments = {"user": user, "password": sketch.password(user)}
+    arguments: dict[str, Any] = {"user": user, "password": sketch.password(user)}
     if sketch.random.random() < 0.3:
         arguments["must-change"] = "true"
     return {"cloud.reset-password": arguments}
@@ -63,8 +66,9 @@ def cloud_change(sketch: Sketch) -> dict[str, Any]:
 @drawer("sign-in", 2)
 def sign_in(sketch: Sketch) -> dict[str, Any]:
     user = sketch.random.choice([*sketch.homes, *sketch.cloud_users])
-    sketch.sessions.append(user)
-    return {"cloud.sign-in": {"user": user, "password": _some_password(sketch, user)}}
+    name = {"as": f"{user}{len(sketch.sessions)}"} if sketch.random.random() < 0.3 else {}
+    sketch.sessions.append(name.get("as", user))
+    return {"cloud.sign-in": {"user": user, "password": _some_password(sketch, user), **name}}
 
 
 @drawer("refresh")
@@ -85,21 +89,17 @@ def _some_password(sketch: Sketch, user: str) -> Quoted:
     return sketch.random.choice([sketch.passwords[user][-1], *sketch.passwords[user][-3:], Quoted("Wrong-word-0")])
 
 
-def _flag(sketch: Sketch) -> str:
-    return sketch.random.choice(["true", "false"])
-
-
 # --- people -----------------------------------------------------------------------------------------------------
 
 
 @drawer("enable-user", 2)
 def enable_user(sketch: Sketch) -> dict[str, Any]:
-    return {"ad.set-user": {"user": sketch.user(), "enabled": _flag(sketch)}}
+    return {"ad.set-user": {"user": sketch.user(), "enabled": flag(sketch)}}
 
 
 @drawer("smartcard")
 def smartcard(sketch: Sketch) -> dict[str, Any]:
-    return {"ad.set-user": {"user": sketch.user(), "smartcard-required": _flag(sketch)}}
+    return {"ad.set-user": {"user": sketch.user(), "smartcard-required": flag(sketch)}}
 
 
 @drawer("account-expires")
@@ -109,9 +109,28 @@ def account_expires(sketch: Sketch) -> dict[str, Any]:
 
 @drawer("rename")
 def rename(sketch: Sketch) -> dict[str, Any]:
+    """A new principal name; now and then one that somebody else has, in this forest, another one or the tenant."""
     user = sketch.user()
     sketch.drawn += 1
-    return {"ad.set-user": {"user": user, "upn": f"{user}{sketch.drawn}@{sketch.homes[user]}"}}
+    name, domain = f"{user}{sketch.drawn}", sketch.homes[user]
+    if sketch.random.random() < 0.3:
+        name, domain = sketch.random.choice([*sketch.homes, *sketch.cloud_users]), sketch.domain()
+    return {"ad.set-user": {"user": user, "upn": f"{name}@{domain}"}}
+
+
+@drawer("password-never-expires")
+def password_never_expires(sketch: Sketch) -> dict[str, Any]:
+    return {"ad.set-user": {"user": sketch.user(), "password-never-expires": flag(sketch)}}
+
+
+@drawer("convert-class")
+def convert_class(sketch: Sketch) -> dict[str, Any]:
+    return {"ad.set-user": {"user": sketch.user(), "class": sketch.random.choice(["user", "inetOrgPerson"])}}
+
+
+@drawer("display-name")
+def display_name(sketch: Sketch) -> dict[str, Any]:
+    return {"ad.set-user": {"user": sketch.user(), "display-name": Quoted(sketch.random.choice(DISPLAY_NAMES))}}
 
 
 @drawer("describe")
@@ -131,6 +150,10 @@ def create(sketch: Sketch) -> dict[str, Any]:
     domain = sketch.domain()
     arguments: dict[str, Any] = {"user": user, "password": sketch.password(user), "domain": domain}
     arguments.update(draw_traits(sketch, sketch.random, 0.1))
+    if sketch.random.random() < 0.1:
+        arguments["display-name"] = Quoted(sketch.random.choice(DISPLAY_NAMES))
+    if sketch.random.random() < 0.1:
+        arguments["upn"] = f"{sketch.random.choice([*sketch.homes, *sketch.cloud_users])}@{domain}"
     sketch.homes[user] = domain
     return {"ad.create-user": arguments}
 
@@ -147,7 +170,22 @@ def unlock(sketch: Sketch) -> dict[str, Any]:
 
 @drawer("cloud-enable")
 def cloud_enable(sketch: Sketch) -> dict[str, Any]:
-    return {"cloud.set-user": {"user": sketch.user(), "enabled": _flag(sketch)}}
+    return {"cloud.set-user": {"user": sketch.user(), "enabled": flag(sketch)}}
+
+
+@drawer("cloud-password-policies")
+def cloud_password_policies(sketch: Sketch) -> dict[str, Any]:
+    policies = sketch.random.choice(["none", "DisablePasswordExpiration", "DisableStrongPassword"])
+    user = sketch.random.choice([*sketch.homes, *sketch.cloud_users])
+    return {"cloud.set-user": {"user": user, "password-policies": policies}}
+
+
+@drawer("cloud-create")
+def cloud_create(sketch: Sketch) -> dict[str, Any]:
+    user = f"cloud{len(sketch.cloud_users)}"
+    arguments = {"user": user, "password": sketch.password(user)}
+    sketch.cloud_users.append(user)
+    return {"cloud.create-user": arguments}
 
 
 @drawer("cloud-delete")
@@ -179,16 +217,20 @@ def policy(sketch: Sketch) -> dict[str, Any]:
 
 @drawer("cloud-policy")
 def cloud_policy(sketch: Sketch) -> dict[str, Any]:
-    keys = [{"min-length": "12"}, {"max-age": "1d"}, {"lockout-threshold": "1"}, {"classes": "4"}]
-    return {"cloud.set-policy": sketch.random.choice(keys)}
+    return {"cloud.set-policy": draw_cloud_policy(sketch.random)}
 
 
 @drawer("feature", 2)
 def feature(sketch: Sketch) -> dict[str, Any]:
-    names = ["password-sync", "password-sync"]
+    names = ["password-sync", "password-sync", "password-sync", "duplicate-attribute-resiliency"]
     if sketch.profile == "current":
         names += ["force-password-change-on-logon", "cloud-policy-for-synced-users"]
     return {"cloud.set-feature": {sketch.random.choice(names): sketch.random.choice(["on", "off"])}}
+
+
+@drawer("domain-services", 2)
+def domain_services(sketch: Sketch) -> dict[str, Any]:
+    return {"cloud.set-domain-services": {"state": sketch.random.choice(["on", "on", "off"])}}
 
 
 @drawer("rights", 2)
@@ -199,82 +241,4 @@ def rights(sketch: Sketch) -> dict[str, Any]:
 
 @drawer("connector-password")
 def connector_password(sketch: Sketch) -> dict[str, Any]:
-    return {"ad.set-connector-password": {"domain": sketch.domain(), "known-to-agent": _flag(sketch)}}
-
-
-# --- servers and networks ---------------------------------------------------------------------------------------
-
-
-@drawer("controller", 2)
-def controller(sketch: Sketch) -> dict[str, Any]:
-    domain = sketch.domain()
-    name = sketch.random.choice(sketch.domains[domain])
-    state = sketch.random.choice(["up", "up", "down", "no-outbound-replication"])
-    return {"ad.set-controller": {"controller": name, "domain": domain, "state": state}}
-
-
-@drawer("link", 2)
-def link(sketch: Sketch) -> dict[str, Any]:
-    name = sketch.random.choice(["cloud", sketch.domain()])
-    return {"network.set-link": {"link": name, "state": sketch.random.choice(["up", "down"])}}
-
-
-@drawer("fips")
-def fips(sketch: Sketch) -> dict[str, Any]:
-    if sketch.random.random() < 0.3:
-        return {"server.edit-service-config": {"enforce-fips-policy": _flag(sketch)}}
-    return {"server.set-fips": {"enabled": _flag(sketch)}}
-
-
-@drawer("reboot")
-def reboot(sketch: Sketch) -> dict[str, Any]:
-    return {"server.reboot": {}}
-
-
-# --- the agent --------------------------------------------------------------------------------------------------
-
-
-@drawer("restart", 2)
-def restart(sketch: Sketch) -> dict[str, Any]:
-    return {sketch.random.choice(["agent.restart", "agent.stop", "agent.start"]): {}}
-
-
-@drawer("crash", 2)
-def crash(sketch: Sketch) -> dict[str, Any]:
-    return {"agent.crash": {} if sketch.random.random() < 0.5 else {"restart-after": pause(sketch.random)}}
-
-
-@drawer("full-sync", 2)
-def full_sync(sketch: Sketch) -> dict[str, Any]:
-    return {"agent.full-password-sync": {"domain": sketch.domain()}}
-
-
-@drawer("object-cycle", 2)
-def object_cycle(sketch: Sketch) -> dict[str, Any]:
-    return {"agent.run-object-cycle": {"type": sketch.random.choice(["delta", "initial"])}}
-
-
-@drawer("enable", 2)
-def enable(sketch: Sketch) -> dict[str, Any]:
-    name = sketch.random.choice(["agent.enable-password-sync", "agent.disable-password-sync"])
-    return {name: {"domain": sketch.domain()} if sketch.random.random() < 0.6 else {}}
-
-
-@drawer("staging", 2)
-def staging(sketch: Sketch) -> dict[str, Any]:
-    return {"agent.configure": {"staging": _flag(sketch)}}
-
-
-@drawer("rescope")
-def rescope(sketch: Sketch) -> dict[str, Any]:
-    return {"agent.configure": {"scope": draw_scope(sketch.random)}}
-
-
-@drawer("interval")
-def interval(sketch: Sketch) -> dict[str, Any]:
-    return {"agent.configure": {"object-interval": sketch.random.choice(["30m", "45m", "1h"])}}
-
-
-@drawer("prefer")
-def prefer(sketch: Sketch) -> dict[str, Any]:
-    return {"agent.configure": {"preferred-controllers": draw_preference(sketch, sketch.domain())}}
+    return {"ad.set-connector-password": {"domain": sketch.domain(), "known-to-agent": flag(sketch)}}

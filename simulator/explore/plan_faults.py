@@ -12,7 +12,7 @@ from simulator.scenario.fault_models import BROKEN, FITTING, KIND_WORDS
 GROUPS = (
     "http-errors", "throttling", "soap-faults", "item-results", "broken-links", "replication-codes", "lost-requests",
     "lost-answers", "delays", "duplicates", "garbled-answers", "crash-before", "crash-after", "store-faults",
-    "directory-faults",
+    "directory-faults", "one-endpoint", "late-faults",
 )  # fmt: skip
 """Kinds of faults that a plan may do without."""
 
@@ -21,6 +21,9 @@ WIRES = (
     "cloud.set-objects", "cloud.set-objects", "cloud.ping", "cloud.any", "directory.bind", "directory.search",
     "directory.any",
 )  # fmt: skip
+
+CODES = ("5", "1326", "1722", "1753", "1818", "8333", "8439", "8451", "8453", "8456")
+"""Win32 codes that a read of passwords may end with."""
 
 PAUSES = ("30s", "90s", "2m", "121s", "10m", "31m")
 DELAYS = ("1s", "30s", "90s", "2m", "121s", "5m", "33m")
@@ -46,7 +49,7 @@ def effects(on: str, random: Random) -> list[tuple[str, Effect]]:
         ("item-results", {"result": random.choice(["2", "5", "29"])}),
     ]
     if on == "directory.read-passwords":
-        found.append(("replication-codes", {"fail": random.choice(["1722", "8453", "8439", "1818"])}))
+        found.append(("replication-codes", {"fail": random.choice(CODES)}))
     return [(group, effect) for group, effect in found if all(_fits(on, key) for key in effect)]
 
 
@@ -84,6 +87,10 @@ def _draw(
     fault: Document = {"on": on, **select(random, last)}
     if "result" in effect and random.random() < 0.7:
         fault["user"] = random.choice(users)
+    if on.startswith("cloud.") and on != "cloud.token" and "one-endpoint" not in left_out and random.random() < 0.4:
+        fault["endpoint"] = random.choice(["regional", "well-known"])
+    if "delay" not in effect and "late-faults" not in left_out and random.random() < 0.2:
+        effect = {**effect, "delay": random.choice(DELAYS)}
     if on.startswith("directory.") and random.random() < 0.3:
         fault["domain"] = random.choice(list(domains))
         if random.random() < 0.3:

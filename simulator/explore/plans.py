@@ -16,17 +16,28 @@ from typing import Any
 from simulator.explore import plan_faults
 from simulator.explore.writing import Document, Quoted, duration, offset
 from simulator.random import Randomness
+from simulator.scenario.values import parse_offset
 
 NAMES = ("alice", "bob", "carol", "dave", "erin")
 ONE, CHILD, OTHER = "contoso.example", "emea.contoso.example", "fabrikam.example"
 PEOPLE, OUTSIDE = Quoted("OU=People"), Quoted("OU=Outside")
 RUN_RULES = ["order.per-user", "retry.automatic"]
 
+LENGTHS = (420, 600, 900, 1200, 2000, 2700, 4500, 12_000, 90_000)
+"""How long a run may last, in seconds; the last three are for what takes hours."""
+
 WORLD_FEATURES = (
     "several-domains", "several-forests", "several-controllers", "latency", "small-batches", "policies", "states",
     "classes", "scope", "fresh-agent", "staging-at-start", "current-profile", "preferences", "cloud-users", "federated",
+    "managed-domain", "crowd", "odd-passwords", "fine-grained", "thresholds", "long", "looks",
 )  # fmt: skip
 """What a world may have, beside what happens in it."""
+
+ODD = (
+    "Pässwörd-{}-ß", "  Blank {} both  ", "<Tag-{}>&amp;", "Key-{}-\U0001f511", "Long-{}-" + "x" * 100, "P-{}",
+    "pass{}word", 'Quote-{}-"\\\'',
+)  # fmt: skip
+"""Passwords that are unlike most, with a number in them: letters beyond ASCII, blanks, markup, long and short ones."""
 
 END = {"agent.cycles": {"kind": "password", "count": "0+"}}
 """Holds always: the last entry of a plan says how long it lasts."""
@@ -60,6 +71,8 @@ class Sketch:
             return self.random.choice(self.passwords[user])
         self.drawn += 1
         found = Quoted(f"Pass-{self.drawn}-{self.random.choice('ABCDEFGH')}-word")
+        if self.has("odd-passwords", 0.2):
+            found = Quoted(self.random.choice(ODD).format(self.drawn))
         self.passwords.setdefault(user, []).append(found)
         return found
 
@@ -94,14 +107,15 @@ def drawer(name: str, weight: int = 1) -> Callable[[Drawer], Drawer]:
 
 def draw_plan(seed: int) -> Document:
     """The plan of a seed: a whole scenario, but for its calm ending."""
-    from simulator.explore import plan_actions  # noqa: F401 - registers what can happen
+    from simulator.explore import plan_actions, plan_servers  # noqa: F401 - they register what can happen
+    from simulator.explore.plan_looks import draw_looks
 
     randomness = Randomness(seed)
     sketch = _sketch(randomness.child("explore/swarm"))
     sketch.random = randomness.child("explore/world")
     given = _given(sketch)
     sketch.random = randomness.child("explore/timeline")
-    length = sketch.random.choice([420, 600, 900, 1200, 2000, 2700])
+    length = sketch.random.choice(LENGTHS if sketch.has("long", 0.3) else LENGTHS[:6])
     moments = draw_moments(sketch.random, sketch.random.randint(2, 12), 0, length)
     timeline = _install(sketch, given) + draw_steps(sketch, moments)
     timeline.sort(key=lambda step: step[0])
@@ -109,6 +123,11 @@ def draw_plan(seed: int) -> Document:
     count = sketch.random.choice([0, 1, 1, 2, 2, 3, 4])
     faults = plan_faults.draw_faults(sketch.random, count, length, sketch.left_out, list(sketch.homes), sketch.domains)
     steps: list[Document] = [{"at": offset(at), "do": do} for at, do in timeline]
+    if sketch.has("looks"):
+        sketch.random = randomness.child("explore/looks")
+        creations = ("ad.create-user", "cloud.create-user")
+        born = {each[name]["user"]: at for at, do in timeline for each in do for name in creations if name in each}
+        steps = sorted([*steps, *draw_looks(sketch, length, born)], key=lambda step: parse_offset(step["at"]))
     document: Document = {
         "scenario": f"Random run {seed}",
         "why": "Drawn at random.",
@@ -140,6 +159,7 @@ def _given(sketch: Sketch) -> Document:
         given["sync"] = random.choice(["installed", "installed", "none"])
     given.update(_forests(sketch))
     given["users"] = [_user(sketch, name) for name in NAMES[: random.randint(1, len(NAMES))]]
+    _fine_grained(sketch, given)
     if sketch.has("cloud-users", 0.3):
         sketch.cloud_users.append("zoe")
         given["cloud-users"] = [{"name": "zoe", "password": sketch.password("zoe")}]
@@ -147,10 +167,10 @@ def _given(sketch: Sketch) -> Document:
         given["scope"] = draw_scope(random) or {"exclude-ous": [OUTSIDE]}
     if agent := _agent(sketch):
         given["agent"] = agent
-    if sketch.profile == "current" and random.random() < 0.5:
-        given["cloud"] = {"features": {"force-password-change-on-logon": "on"}}
-    if sketch.has("federated", 0.2):
-        given.setdefault("cloud", {})["domains"] = {sketch.domain(): "federated"}
+    if cloud := _cloud(sketch):
+        given["cloud"] = cloud
+    if sketch.has("crowd", 0.1):
+        given["population"] = {"count": str(random.choice([1, 7, 60]))}
     if sketch.has("latency", 0.5):
         given["network"] = {
             "cloud-latency": random.choice(["1s", "20s", "50s", "130s"]),
@@ -159,13 +179,29 @@ def _given(sketch: Sketch) -> Document:
     return given
 
 
+def _cloud(sketch: Sketch) -> Document:
+    random = sketch.random
+    cloud: Document = {}
+    if sketch.profile == "current" and random.random() < 0.5:
+        names = random.sample(["force-password-change-on-logon", "cloud-policy-for-synced-users"], random.randint(1, 2))
+        cloud["features"] = dict.fromkeys(names, "on")
+    if sketch.has("federated", 0.2):
+        cloud["domains"] = {sketch.domain(): "federated"}
+    if sketch.has("managed-domain", 0.5):
+        cloud["domain-services"] = "on"
+    if sketch.has("policies", 0.2):
+        cloud["policy"] = draw_cloud_policy(random)
+    return cloud
+
+
 def _forests(sketch: Sketch) -> Document:
     several = sketch.has("several-forests", 0.3)
-    if several or sketch.has("several-domains", 0.6):
-        sketch.domains = {ONE: ["dc1"], (OTHER if several else CHILD): ["dc1"]}
+    first = [ONE, CHILD] if sketch.has("several-domains", 0.6) else [ONE]
+    sketch.domains = {name: ["dc1"] for name in [*first, *[OTHER] * several]}
     specs = {name: _domain(sketch, name) for name in sketch.domains}
     if several:
-        return {"forests": {"one": {"domains": {ONE: specs[ONE]}}, "two": {"domains": {OTHER: specs[OTHER]}}}}
+        one = {name: specs[name] for name in first}
+        return {"forests": {"one": {"domains": one}, "two": {"domains": {OTHER: specs[OTHER]}}}}
     return {"forest": {"domains": specs}} if len(specs) > 1 or specs[ONE] else {}
 
 
@@ -183,13 +219,33 @@ def _domain(sketch: Sketch, name: str) -> Document:
     return spec
 
 
+def _fine_grained(sketch: Sketch, given: Document) -> None:
+    """A policy of their own for some users of a domain."""
+    forests = [given["forest"]] if "forest" in given else list(given.get("forests", {}).values())
+    for name, spec in [pair for forest in forests for pair in forest["domains"].items()]:
+        users = [user for user, home in sketch.homes.items() if home == name]
+        if users and sketch.has("fine-grained", 0.3):
+            some = sketch.random.sample(users, sketch.random.randint(1, len(users)))
+            spec["fine-grained"] = [{"name": "strict", "applies-to": some, **draw_policy(sketch.random)}]
+
+
 def draw_policy(random: Random) -> Document:
     """Some keys of a domain's password policy."""
     choices: dict[str, Sequence[str]] = {
         "min-length": ["0", "7", "16"], "complexity": ["true", "false"], "history": ["0", "1", "24"],
         "min-age": ["0d", "1d", "5m"], "max-age": ["42d", "1d"], "lockout-threshold": ["0", "1", "3"],
+        "lockout-duration": ["30m", "1m"], "lockout-window": ["30m", "1m"],
     }  # fmt: skip
     return {key: random.choice(choices[key]) for key in random.sample(sorted(choices), random.randint(1, 2))}
+
+
+def draw_cloud_policy(random: Random) -> Document:
+    """A key of the tenant's password policy."""
+    keys = [
+        {"min-length": "12"}, {"max-age": "1d"}, {"lockout-threshold": "1"}, {"classes": "4"}, {"max-length": "16"},
+        {"notice": "1d"}, {"lockout-duration": "10m"},
+    ]  # fmt: skip
+    return random.choice(keys)
 
 
 def draw_scope(random: Random) -> Document:
@@ -221,9 +277,13 @@ def draw_traits(sketch: Sketch, random: Random, chance: float) -> Document:
         traits["class"] = "inetOrgPerson"
     if sketch.has("scope", chance):
         traits.update(random.choice([{"ou": OUTSIDE}, {"attributes": {"department": Quoted("Secret")}}]))
-    for key in ("must-change", "smartcard-required", "critical"):
+    for key in ("must-change", "smartcard-required", "critical", "password-never-expires"):
         if sketch.has("states", chance / 2):
             traits[key] = "true"
+    if sketch.has("states", chance / 2):
+        traits["account-expires"] = random.choice(["+4m", "+20m"])
+    if sketch.has("states", chance / 2):
+        traits["password-age"] = random.choice(["0s", "1h", "41d", "400d"])
     if sketch.has("states", chance):
         traits["enabled"] = "false"
     return traits
@@ -234,6 +294,10 @@ def _agent(sketch: Sketch) -> Document:
     agent: Document = {}
     if sketch.has("staging-at-start", 0.3):
         agent["staging"] = "true"
+    if sketch.has("fips", 0.1):
+        agent["fips"] = "true"
+    if sketch.has("thresholds", 0.3):
+        agent["deletion-threshold"] = random.choice(["0", "1", "2"])
     if sketch.has("small-batches", 0.7):
         agent["batch-size"] = str(random.randint(1, 3))
     several = [name for name, controllers in sketch.domains.items() if len(controllers) > 1]
@@ -256,7 +320,9 @@ def _install(sketch: Sketch, given: Document) -> list[tuple[int, list[Document]]
         return []
     setup: Document = {"setup": "express"}
     if sketch.random.random() < 0.3:
-        setup = {"setup": "custom", "password-sync": sketch.random.choice(["true", "false"])}
+        setup = {"setup": "custom", "password-sync": flag(sketch)}
+        if sketch.random.random() < 0.3:
+            setup["object-sync"] = "false"
     return [(sketch.random.choice([0, 5, 120]), [{"agent.install": setup}])]
 
 
@@ -291,3 +357,8 @@ def draw_steps(sketch: Sketch, moments: Sequence[int]) -> list[tuple[int, list[D
 def pause(random: Random) -> str:
     """A length of time at which a mistake may show."""
     return duration(random.choice([1, 30, 90, 119, 120, 121, 300, 600]))
+
+
+def flag(sketch: Sketch) -> str:
+    """True or false, as a file has them."""
+    return sketch.random.choice(["true", "false"])

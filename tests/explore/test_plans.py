@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -18,8 +19,10 @@ from simulator.explore.plans import DRAWERS, draw_plan
 from simulator.explore.ways import Way
 from simulator.explore.writing import case_of, document_of, sizes, text_of
 from simulator.random import Randomness
-from simulator.scenario.fault_models import KIND_WORDS, WIRES, Fault
+from simulator.scenario.base import key_of
+from simulator.scenario.fault_models import FITTING, KIND_WORDS, WIRES, Fault
 from simulator.scenario.file import load_text
+from simulator.scenario.given_models import Given
 from simulator.scenario.model import ACTIONS
 from simulator.scenario.runner import run_case
 from simulator.scenario.values import parse_offset
@@ -49,6 +52,11 @@ explore:
   changes: {users: [alice, carol], count: 2..4, between: [+2m, +6m]}
   faults: {on: [cloud.set-passwords, store.commit], kinds: [429, lose-response, crash-after], count: 1..2}
 """
+
+
+def _words(step: dict[str, Any], key: str) -> list[str]:
+    """The names of an entry's actions or expectations."""
+    return [name for each in step.get(key, ()) for name in each]
 
 
 class TestPlans:
@@ -82,15 +90,41 @@ class TestPlans:
         assert told == {f"{[draw_plan(seed) for seed in range(40)]}\n"}
 
     def test_plans_differ_in_what_they_leave_out(self) -> None:
-        """Over some hundred seeds every kind of action and fault is drawn, and no plan has them all."""
-        plans = [draw_plan(seed) for seed in range(400)]
-        named = [{name for step in plan["timeline"] for each in step.get("do", ()) for name in each} for plan in plans]
-        assert len(set().union(*named)) >= 35
-        assert set().union(*named) <= set(ACTIONS)
+        """No plan has all that can be drawn, and what happens in one is of few kinds."""
+        named = [{name for step in draw_plan(seed)["timeline"] for name in _words(step, "do")} for seed in range(400)]
         assert max(map(len, named)) < len(DRAWERS) // 2
-        assert {fault["on"] for plan in plans for fault in plan["faults"]} == set(WIRES)
+
+    def test_whatever_the_format_can_do_is_drawn(self) -> None:
+        """Over many seeds every action comes with every argument, every wire fails in every way, every key is given."""
+        plans = [draw_plan(seed) for seed in range(6000)]
+        steps = [step for plan in plans for step in plan["timeline"]]
+        arguments = {
+            (name, key) for step in steps for each in step.get("do", ()) for name in each for key in each[name]
+        }
+        possible = {(name, key_of(field)) for name, model in ACTIONS.items() for field in model.model_fields}
+        assert possible - arguments == set()
+        assert {name for step in steps for name in _words(step, "do")} == set(ACTIONS)
+        failing = {(fault["on"], key) for plan in plans for fault in plan["faults"] for key in fault}
+        assert {(on, effect) for on in WIRES for effect in FITTING[on]} <= failing
+        assert {key for _, key in failing} == {key_of(field) for field in Fault.model_fields}
+        given = {key for plan in plans for key in plan["given"]}
+        assert given == {key_of(field) for field in Given.model_fields} - {"directory"}
         assert {len(plan["given"].get("forests", ())) for plan in plans} == {0, 2}
         assert {plan["given"].get("sync") for plan in plans} == {None, "installed", "none"}
+
+    def test_looking_changes_nothing(self) -> None:
+        """A plan leaves the same trace without its expectations, whatever they find; none of them fails of itself."""
+        compared = 0
+        for seed in range(1, 60):
+            plan = draw_plan(seed)
+            looks = [name for step in plan["timeline"][:-1] for name in _words(step, "expect")]
+            if looks and compared < 12:
+                compared += 1
+                blind = [step for step in plan["timeline"] if "do" in step] + plan["timeline"][-1:]
+                played = play(case_of(plan, PATH))
+                assert played.fault is None, seed
+                assert played.trace == play(case_of({**plan, "timeline": blind}, PATH)).trace, seed
+        assert compared == 12
 
     @pytest.mark.parametrize("on", WIRES)
     def test_effects_fit_their_wire(self, on: str) -> None:
