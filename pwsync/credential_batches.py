@@ -1,17 +1,21 @@
-"""Protecting: NT hashes in sending order become batches of credentials, hashed ahead of the batch being sent."""
+"""Protecting: NT hashes in sending order become batches of credentials, hashed ahead of the batch being sent.
+
+Where a great many are read at once, hashing begins while the directory is still being read.
+"""
 
 from __future__ import annotations
 
 import os
 import sys
 from collections import deque
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from functools import partial
 from random import Random
 
-from pwsync.credential import SALT_SIZE, protect, protect_many
+from pwsync.credential import CHUNK_SIZE, SALT_SIZE, protect, protect_many
 from pwsync.last_words import LastWords
 from pwsync.state import PasswordState
 
@@ -21,6 +25,8 @@ INLINE_MAX = 4
 AHEAD = 4
 """Batches that are hashed ahead, per core: enough to keep it busy, few enough to be thrown away if sending stops."""
 
+EARLY_MIN = 100
+"""Passwords in one page of the directory's answer from which on hashing begins before the last page has come."""
 
 SWITCH_SECONDS = 0.00001
 """How long a thread that wants the interpreter waits while others hash; Python's usual 5 ms is forty hashes long."""
@@ -45,30 +51,96 @@ class Batch:
     credentials: Sequence[str]
 
 
+class EarlyHashes:
+    """Credentials whose hashing began while the directory was being read, in one cycle.
+
+    salts: where each credential's salt is drawn from, in reading order. Who is not sent after all was hashed for
+    nothing; nothing of it outlives the cycle, since a salt is for one attempt only.
+    """
+
+    def __init__(self, salts: Random) -> None:
+        self._salts = salts
+        self._begun: dict[str, tuple[bytes, _Chunk, int]] = {}
+        self._threads: ExitStack | None = None
+        self._pool: ThreadPoolExecutor
+
+    def begin(self, hashes: Sequence[tuple[str, bytes]]) -> None:
+        """Begin with (source anchor, NT hash) pairs, if they are enough to be worth it."""
+        if len(hashes) < EARLY_MIN:
+            return
+        if self._threads is None:
+            self._threads = ExitStack()
+            self._pool = self._threads.enter_context(ThreadPoolExecutor(_workers()))
+            self._threads.callback(lambda: self._pool.shutdown(cancel_futures=True))
+            self._threads.enter_context(eager_threads())
+        for start in range(0, len(hashes), CHUNK_SIZE):
+            part = hashes[start : start + CHUNK_SIZE]
+            chunk = _Chunk(protect_many([(nt, self._salts.randbytes(SALT_SIZE)) for _, nt in part], self._pool))
+            self._begun.update((anchor, (nt, chunk, number)) for number, (anchor, nt) in enumerate(part))
+
+    def take(self, user: PasswordState) -> Callable[[], str] | None:
+        """What waits for the user's credential and gives it, once; None if his newest hash was not begun with."""
+        nt, chunk, number = self._begun.pop(user.anchor, _NOT_BEGUN)
+        return partial(chunk.credential, number) if chunk is not None and nt == user.nt else None
+
+    def end(self) -> None:
+        """Forget what was not taken, and let go of the threads."""
+        if self._threads is not None:
+            threads, self._threads = self._threads, None
+            self._begun.clear()
+            threads.close()
+
+
+_NOT_BEGUN = (b"", None, 0)
+
+
+class _Chunk:
+    """Credentials that one thread makes one after the other."""
+
+    def __init__(self, coming: Iterator[str]) -> None:
+        self._coming = coming
+        self._made: list[str] = []
+
+    def credential(self, number: int) -> str:
+        while len(self._made) <= number:
+            self._made.append(next(self._coming))
+        return self._made[number]
+
+
 def in_batches(
-    ordered: Sequence[PasswordState], size: int, salts: Random, watch: LastWords
+    ordered: Sequence[PasswordState], size: int, salts: Random, watch: LastWords, early: EarlyHashes | None = None
 ) -> Generator[Batch, None, None]:
     """Batches of at most ``size`` users, each with its NT hash at hand. watch: hears of a thread that fails.
 
-    All salts are drawn before the first hash, in sending order, so that they depend on nothing but the order.
+    All salts are drawn before the first hash, in sending order, so that they depend on nothing but the order. early:
+    has those already that were begun with while they were read.
     """
-    drawn = [(user.nt or b"", salts.randbytes(SALT_SIZE)) for user in ordered]
-    batches = [(ordered[start : start + size], drawn[start : start + size]) for start in range(0, len(ordered), size)]
-    if len(ordered) <= INLINE_MAX:
-        for users, pairs in batches:
-            yield Batch(users, [protect(nt, salt) for nt, salt in pairs])
+    begun = [None if early is None else early.take(user) for user in ordered]
+    drawn = [
+        (user.nt or b"", salts.randbytes(SALT_SIZE)) if had is None else None
+        for user, had in zip(ordered, begun, strict=True)
+    ]
+    starts = range(0, len(ordered), size)
+    if len(ordered) <= INLINE_MAX and None not in drawn:
+        for start in starts:
+            yield Batch(ordered[start : start + size], [protect(*pair) for pair in drawn[start : start + size] if pair])
         return
-    workers = max(2, os.cpu_count() or 2)
-    ahead: deque[tuple[Sequence[PasswordState], Iterator[str]]] = deque()
+    workers = _workers()
+    ahead: deque[tuple[int, Iterator[str]]] = deque()
+
+    def made(start: int, fresh: Iterator[str]) -> Batch:
+        with watch:
+            texts = [next(fresh) if had is None else had() for had in begun[start : start + size]]
+        return Batch(ordered[start : start + size], texts)
+
     with ThreadPoolExecutor(workers) as pool, eager_threads():
-        for users, pairs in batches:
-            ahead.append((users, protect_many(pairs, pool)))
+        for start in starts:
+            ahead.append((start, protect_many([pair for pair in drawn[start : start + size] if pair], pool)))
             if len(ahead) > AHEAD * workers:
-                yield _made(*ahead.popleft(), watch)
-        for first, texts in ahead:
-            yield _made(first, texts, watch)
+                yield made(*ahead.popleft())
+        for start, fresh in ahead:
+            yield made(start, fresh)
 
 
-def _made(users: Sequence[PasswordState], texts: Iterator[str], watch: LastWords) -> Batch:
-    with watch:
-        return Batch(users, list(texts))
+def _workers() -> int:
+    return max(2, os.cpu_count() or 2)

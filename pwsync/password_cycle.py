@@ -18,7 +18,7 @@ from contextlib import closing
 from datetime import datetime
 
 from pwsync import scope
-from pwsync.credential_batches import Batch, in_batches
+from pwsync.credential_batches import EARLY_MIN, Batch, EarlyHashes, in_batches
 from pwsync.directory import naming_context
 from pwsync.domain_services import DomainServices
 from pwsync.errors import StoreError, TenantError
@@ -67,9 +67,10 @@ class PasswordCycle:
         self._state = process.state
         self._texts = process.texts
         self._link = process.link
-        self._reader = PasswordReader(process)
+        self._reader = PasswordReader(process, self._begin_early)
         self._services = DomainServices(process, self._reader)
         self._salts = process.ports.random("salt")
+        self._early = EarlyHashes(self._salts)
         self._paused: set[str] = set()
         self._unsaved = False
         self._full = FullSync(process)
@@ -96,6 +97,8 @@ class PasswordCycle:
             self._healing.heal()
         except StoreError as error:
             self._tell_unsaved(error)
+        finally:
+            self._early.end()
         if self._unsaved and self._ports.settings.build.forgets_unsaved_cookie:
             self._process.store.forget()
 
@@ -171,6 +174,22 @@ class PasswordCycle:
         if self._collected:
             for reading in readings:
                 self._state.touch_domain(reading.domain)
+
+    def _begin_early(self, domain: DomainState, users: Sequence[Reading]) -> None:
+        """Begin to hash those of a long page who will go out in this very cycle, as far as can be seen."""
+        if len(users) < EARLY_MIN or not self._process.may_send:
+            return
+        objects, passwords, forced = self._state.objects, self._state.passwords, domain.full == "ordered"
+        coming = []
+        for user in users:
+            if user.stamp is None or user.nt is None or user.temporary:
+                continue
+            record, state = objects.get(user.anchor), passwords.get(user.anchor)
+            if record is None or not record.confirmed or not record.password_wanted:
+                continue
+            if forced or state is None or state.applied is None or user.stamp.sent > state.applied:
+                coming.append((user.anchor, user.nt))
+        self._early.begin(coming)
 
     def _domains(self) -> list[tuple[Connector, DomainState]]:
         connectors = self._ports.settings.connectors
@@ -341,7 +360,7 @@ class PasswordCycle:
             self._settle_failure(ordered, error, attempted=False)
             return
         size = max(1, min(self._ports.settings.batch_size, BATCH_SIZE_MAX))
-        with closing(in_batches(ordered, size, self._salts, LastWords(self._tell_worker))) as batches:
+        with closing(in_batches(ordered, size, self._salts, LastWords(self._tell_worker), self._early)) as batches:
             for batch in batches:
                 if not self._process.may_send:
                     return

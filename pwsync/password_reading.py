@@ -7,7 +7,7 @@ needed though it did not change now: those that were pending when a process ende
 from __future__ import annotations
 
 from base64 import b64decode
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 from uuid import UUID
@@ -63,11 +63,16 @@ class DomainReading:
     complete: bool
 
 
+ReadSome = Callable[[DomainState, Sequence[Reading]], None]
+"""Is shown each page of a domain's users as soon as it is read; the rest of them may fail."""
+
+
 class PasswordReader:
     """Reads domains for one process. A connection stays open until it fails."""
 
-    def __init__(self, process: Process) -> None:
+    def __init__(self, process: Process, read_some: ReadSome) -> None:
         self._process = process
+        self._read_some = read_some
         self._ports = process.ports
         self._clients: dict[str, ReplicationClient] = {}
         self.failing: set[str] = set()
@@ -88,16 +93,18 @@ class PasswordReader:
         complete = domain.full == "ordered" or domain.replication_cookie is None or len(due) > PAGE
         context = naming_context(connector.domain)
         cookie = None if complete else domain.replication_cookie
-        objects: list[ReplicatedObject] = []
+        users: list[Reading] = []
         while True:
             page = client.changes(cookie, context, ATTRIBUTES, PAGE)
-            objects += page.objects
+            if page.objects:
+                come = list(self._readings(client, page.objects))
+                self._read_some(domain, come)
+                users += come
             cookie = page.cookie
             if not page.more:
                 break
-        if not objects and not due:
+        if not users and not due:
             return DomainReading(domain, (), cookie, complete)
-        users = list(self._readings(client, objects))
         if not complete:
             single = self._single(client, connector, domain, due, users)
             read = {user.anchor for user in single}

@@ -12,12 +12,12 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Sequence
-from functools import partial
+from functools import lru_cache, partial
 from typing import Protocol
 from zlib import crc32
 
 from cryptography.hazmat.decrepit.ciphers.algorithms import ARC4, TripleDES
-from cryptography.hazmat.primitives.ciphers import Cipher, CipherContext
+from cryptography.hazmat.primitives.ciphers import Cipher
 from cryptography.hazmat.primitives.ciphers.modes import ECB
 
 from pwsync.errors import EnvelopeError
@@ -102,16 +102,22 @@ def _check_rid_layer(size: int, rid: int) -> None:
 def _rid_layer(data: bytes, rid: int, *, remove: bool) -> bytes:
     """Add or remove the RID layer; the same keys serve each 16 bytes of a history."""
     _check_rid_layer(len(data), rid)
-    low = rid.to_bytes(4, "little")
-    first = _des(low + low[:3], remove)
-    second = _des(low[3:] + low + low[:2], remove)
+    keys = _rid_ciphers(rid)
+    first, second = (each.decryptor() if remove else each.encryptor() for each in keys)
     if len(data) == BLOCK_SIZE:
         return first.update(data[:8]) + second.update(data[8:])
     halves = [data[at : at + 8] for at in range(0, len(data), 8)]
     return b"".join((second if index % 2 else first).update(half) for index, half in enumerate(halves))
 
 
-def _des(seven: bytes, remove: bool) -> CipherContext:
+@lru_cache(maxsize=1024)
+def _rid_ciphers(rid: int) -> tuple[Cipher[ECB], Cipher[ECB]]:
+    """The ciphers of an account's RID. Its current password and its history have the same."""
+    low = rid.to_bytes(4, "little")
+    return _des(low + low[:3]), _des(low[3:] + low + low[:2])
+
+
+def _des(seven: bytes) -> Cipher[ECB]:
     """DES under the 56 bits of ``seven``, each 7 of them made a byte of odd parity; DES is triple DES with one key."""
     bits = int.from_bytes(seven, "big")
     odd = _ODD_PARITY
@@ -127,5 +133,4 @@ def _des(seven: bytes, remove: bool) -> CipherContext:
             odd[bits & 127],
         )
     )
-    cipher = Cipher(TripleDES(key * 3), _ECB)
-    return cipher.decryptor() if remove else cipher.encryptor()
+    return Cipher(TripleDES(key * 3), _ECB)
