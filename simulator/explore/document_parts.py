@@ -43,6 +43,7 @@ def _is_refusal(step: Document) -> bool:
 
 
 def value_at(document: Any, path: Place) -> Any:
+    """What stands at a path; None if nothing does."""
     found = document
     for step in path:
         try:

@@ -31,17 +31,41 @@ def kept_texts(view: View) -> frozenset[str]:
     """
     if view.way.kind != "expectation":
         return frozenset()
+    return frozenset(str(value) for told in _failing(view) for value in leaves(told) if isinstance(value, Quoted))
+
+
+def _failing(view: View) -> list[Document]:
+    """The expectations that fail, as they are written."""
     lines = {failure.position.line for failure in view.failures if failure.position and failure.kind == "expectation"}
     steps = zip(view.document["timeline"], view.case.scenario.timeline, strict=False)
-    texts = [
-        str(value)
+    return [
+        told
         for written, step in steps
         for told, each in zip(written.get("expect", ()), step.expect, strict=False)
         if each.position and each.position.line in lines
-        for value in leaves(told)
-        if isinstance(value, Quoted)
     ]
-    return frozenset(texts)
+
+
+def only_the_failure(view: View) -> Candidates:
+    """No expectation that does not fail, no users that no failure names, no people and places that are only there.
+
+    A long scenario soon gets so short that the steps which try one thing after another take no time.
+    """
+    failing = _failing(view)
+    steps = [
+        {**step, "expect": [each for each in step.get("expect", ()) if each in failing or "refused" in each]}
+        for step in view.document["timeline"]
+    ]
+    view = (yield {**view.document, "timeline": steps}) or view
+    named = {word for failure in view.failures for word in failure.title.split()}
+    smaller = view.document
+    for name in user_names(view.document):
+        smaller = smaller if name in named else without(smaller, name)
+    view = (yield smaller) or view
+    given = view.document.get("given") or {}
+    needed = {key: value for key, value in given.items() if key in ("users", "cloud-users", "directory", "sync")}
+    view = (yield {**view.document, "given": needed}) or view
+    yield {**view.document, "given": {key: value for key, value in given.items() if key != "population"}}
 
 
 def _sets(action: Document, texts: frozenset[str]) -> bool:
@@ -66,15 +90,13 @@ def _thin(view: View, path: Place) -> Generator[Document, View | None, View]:
     width = len(value_at(view.document, path))
     while width >= 1:
         start = 0
-        while start < len(items := value_at(view.document, path)):
-            texts = kept_texts(view)
-            gone = [item for item in items[start : start + width] if not _is_pinned(item, texts)]
+        while start < len(items := value_at(view.document, path) or ()):
+            pinned = frozenset() if path[-1] == "expect" else kept_texts(view)
+            gone = [item for item in items[start : start + width] if not _is_pinned(item, pinned)]
             left = [item for item in items if not any(item is each for each in gone)]
             taken = (yield with_value(view.document, path, left)) if gone else None
-            if taken is not None and isinstance(value_at(taken.document, path), list):
-                view = taken
-            else:
-                view = taken or view
+            view = taken or view
+            if taken is None:
                 start += width
         width //= 2
     return view
@@ -93,6 +115,7 @@ def parts(document: Document) -> list[Place]:
 
 
 def inner_lists(document: Document) -> list[Place]:
+    """All lists of the world at the start."""
     return [path for path, value in paths(document.get("given"), ("given",)) if isinstance(value, list)]
 
 
@@ -101,17 +124,23 @@ def inner_lists(document: Document) -> list[Place]:
 
 def fewer_users(view: View) -> Candidates:
     """Without a user, and whatever names that user."""
-    given = view.document.get("given") or {}
-    names = [user["name"] for key in ("users", "cloud-users") for user in given.get(key) or ()]
-    names += [
-        action["ad.create-user"]["user"]
-        for step in view.document["timeline"]
-        for action in step.get("do", ())
-        if "ad.create-user" in action
-    ]
-    for name in dict.fromkeys(names):
+    for name in user_names(view.document):
         if not any(name in failure.title.split() for failure in view.failures if failure.kind == "expectation"):
             view = (yield without(view.document, name)) or view
+
+
+def user_names(document: Document) -> list[str]:
+    """All users that are there at the start or are created."""
+    given = document.get("given") or {}
+    names = [user["name"] for key in ("users", "cloud-users") for user in given.get(key) or ()]
+    names += [
+        arguments["user"]
+        for step in document["timeline"]
+        for action in step.get("do", ())
+        for name, arguments in action.items()
+        if name in ("ad.create-user", "cloud.create-user")
+    ]
+    return list(dict.fromkeys(names))
 
 
 def fewer_domains(view: View) -> Candidates:

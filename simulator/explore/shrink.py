@@ -8,15 +8,25 @@ parts. The rounds end when none of them finds anything more, or the number of ru
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from simulator.explore.document_parts import tidy
+from simulator.explore.plans import END
 from simulator.explore.reductions import Reduction, View
-from simulator.explore.removals import cut_end, fewer_domains, fewer_users, inner_lists, parts, thin
-from simulator.explore.simplifications import default_profile, earlier, fewer_keys, simpler_passwords, simpler_values
+from simulator.explore.removals import cut_end, fewer_domains, fewer_users, inner_lists, only_the_failure, parts, thin
+from simulator.explore.simplifications import (
+    default_profile,
+    earlier,
+    fewer_keys,
+    numbers,
+    passwords,
+    simpler_passwords,
+    simpler_values,
+)
 from simulator.explore.ways import Way, ways_of
 from simulator.explore.writing import BadDocument, Document, case_of, text_of
 from simulator.scenario.file import Case
@@ -26,6 +36,7 @@ from simulator.scenario.values import parse_duration
 
 REDUCTIONS: tuple[Reduction, ...] = (
     cut_end,
+    only_the_failure,
     thin(lambda document: [("faults",)]),
     thin(lambda document: [("timeline",)]),
     fewer_users,
@@ -75,7 +86,7 @@ class Shrinker:
 
     path: where the scenario stands (files beside it are looked for there). engine: the agent under test; a candidate in
     which pwsync's own agent fails in the same way is then no better example and is not taken, unless the first one was
-    like that. way: what to keep; by default the first failure's. told: is told of each step forward.
+    like that. way: what to keep; by default the first failure's. told: is told of each run, and the best so far.
     """
 
     def __init__(
@@ -102,6 +113,7 @@ class Shrinker:
         if self.way not in found:
             raise Holds(f"it does not fail in this way: {self.way}")
         self._allowed = frozenset(found)
+        self._measures = measures(self.result, self.way)
         self._true_agent_holds = engine is not None and self.way not in ways_of(run_case(self.case))
 
     def shrink(self) -> Shrunk:
@@ -144,28 +156,60 @@ class Shrinker:
         found = ways_of(result)
         if self.way not in found or not self._allowed.issuperset(found):
             return False
+        if not self._measures.issuperset(measures(result, self.way)):
+            return False
         if self._true_agent_holds and self.way in ways_of(run_case(case)):
             return False
         self.best, self.case, self.result = candidate, case, result
         self._allowed = frozenset(found)
-        self._told(self.runs, candidate)
         return True
 
     def _run(self, case: Case) -> RunResult:
         self.runs += 1
-        return run_case(case, self.options)
+        result = run_case(case, self.options)
+        self._told(self.runs, self.best)
+        return result
 
 
-def size(document: Document) -> tuple[int, int, float]:
-    """How big a document is: the number of its parts, the length of its texts, the sum of its times in seconds."""
+def measures(result: RunResult, way: Way) -> frozenset[tuple[bool, bool]]:
+    """Of what was counted in the failures of one way: whether there was none, and whether there was too little.
+
+    That nothing was counted where something was expected is no shorter example of one too few.
+    """
+    found = set()
+    for failure in result.failures:
+        if ways_of(replace(result, failures=(failure,)))[-1:] != [way]:
+            continue
+        if failure.kind == "fault":
+            found.add((_count(failure.expected) is None, True))
+        elif (got := _count(failure.got)) is not None:
+            found.add((got == 0, got < (_count(failure.expected) or 0)))
+    return frozenset(found)
+
+
+def _count(text: str) -> int | None:
+    number = re.match(r"[0-9]+(?=\+?(?: |$))", text)
+    return int(number[0]) if number else None
+
+
+def size(document: Document) -> tuple[int, int, float, list[str]]:
+    """How big a document is: the number of its parts, the length of its texts, the sum of its times in seconds and of
+    its counts; of two that are equally big the one is smaller whose passwords come first in the alphabet.
+
+    What stands at the end only to say how long it lasts counts for nothing.
+    """
     parts = length = 0
     seconds = 0.0
-    for value in _walk({key: value for key, value in document.items() if key not in ("scenario", "why")}):
+    counted = {key: value for key, value in document.items() if key not in ("scenario", "why", "timeline")}
+    steps = [
+        {**step, "expect": [each for each in step.get("expect", ()) if each != END]} for step in document["timeline"]
+    ]
+    for value in _walk({**counted, "timeline": steps}):
         parts += 1
         if isinstance(value, str):
             length += len(value)
             seconds += _seconds(value)
-    return parts, length, seconds
+    return parts, length, seconds + numbers(document), passwords(document)
 
 
 def _walk(value: Any) -> Iterator[Any]:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import suppress
 from datetime import timedelta
 from typing import Any
 
@@ -16,6 +17,10 @@ from simulator.scenario.values import format_duration, format_offset, parse_dura
 
 _NEEDED = frozenset({"scenario", "why", "rules", "timeline", "at", "name", "user", "password", "on", "profile"})
 
+_LOOKED_AT = _NEEDED | {"as", "by", "contains", "domain", "id", "kind", "level", "method", "operation", "since", "via"}
+_CODES = frozenset({"answer", "fault", "result", "fail", "id", "seed", "profile"})
+"""Keys whose number is a name: a smaller one is not simpler."""
+
 
 def fewer_keys(view: View) -> Candidates:
     """Without a key that has a default, the last ones of the file first."""
@@ -25,15 +30,22 @@ def fewer_keys(view: View) -> Candidates:
 
 
 def _has_default(path: Place) -> bool:
-    """Whether a key may be left out, as far as one can tell; in the timeline only arguments of actions may."""
-    if not path or not isinstance(path[-1], str) or path[-1] in _NEEDED or path[0] == "rules":
+    """Whether a key may be left out, as far as one can tell.
+
+    In the timeline only arguments may, and of an expectation none that says what it looks at.
+    """
+    if not path or not isinstance(path[-1], str) or path[0] == "rules":
         return False
-    return path[0] != "timeline" or len(path) > 4
+    if path[0] != "timeline":
+        return path[-1] not in _NEEDED
+    if len(path) <= len(("timeline", 0, "do", 0, "ad.logon")):
+        return False
+    return path[-1] not in (_LOOKED_AT if path[2] == "expect" else _NEEDED - {"on"})
 
 
 def default_profile(view: View) -> Candidates:
-    """The default profile."""
-    yield {**view.document, "profile": "2017"}
+    """The default profile, which no file has to name."""
+    yield {key: value for key, value in view.document.items() if key != "profile"}
 
 
 # --- times ------------------------------------------------------------------------------------------------------
@@ -49,7 +61,8 @@ def earlier(view: View) -> Candidates:
         before = parse_offset(steps[index - 1]["at"]) if index else timedelta(0)
         now = parse_offset(steps[index]["at"])
         for gap in _gaps(now - before, whole_cycles=view.way.kind == "expectation"):
-            if (taken := (yield _moved(view.document, index, before + gap - now))) is not None:
+            whole, entries = _moved(view.document, index, before, now, before + gap)
+            if (taken := ((yield whole) or (yield entries))) is not None:
                 view = taken
                 break
         for moment in _rounded(now) if view.way.kind != "expectation" else ():
@@ -81,13 +94,43 @@ def _rounded(moment: timedelta) -> Iterator[timedelta]:
             yield moment // size * size + size
 
 
-def _moved(document: Document, index: int, by: timedelta) -> Document:
-    """The document with an entry and all later ones moved, and whatever of the faults lies after it."""
+def _moved(
+    document: Document, index: int, before: timedelta, now: timedelta, moment: timedelta
+) -> tuple[Document, Document]:
+    """The document with an entry and all later ones moved from ``now`` to ``moment``.
+
+    The first one has all that lies after ``now`` moved with them, such as windows of faults and what ``since`` names;
+    the second one only the entries. ``before`` is when the entry before comes: nothing gets before that.
+    """
+
+    def moved(text: str) -> str:
+        at = parse_offset(text)
+        if at <= before:
+            return text
+        return format_offset(at + moment - now if at >= now else max(before, at + moment - now))
+
     steps = [
-        {**step, "at": format_offset(parse_offset(step["at"]) + by)} if place >= index else step
-        for place, step in enumerate(document["timeline"])
+        {**step, "at": moved(step["at"])} if place >= index else step for place, step in enumerate(document["timeline"])
     ]
-    return {**document, "timeline": steps}
+    shifted: Document = {key: _with_offsets(document[key], moved) for key in ("given", "faults") if key in document}
+    inner = [
+        {"at": step["at"], **{key: _with_offsets(step[key], moved) for key in ("do", "expect") if key in step}}
+        for step in steps
+    ]
+    whole: Document = {**document, **shifted, "timeline": inner}
+    return whole, {**document, "timeline": steps}
+
+
+def _with_offsets(value: Any, moved: Callable[[str], str]) -> Any:
+    """A part of a document with every offset in it moved."""
+    if isinstance(value, dict):
+        return {key: _with_offsets(each, moved) for key, each in value.items()}
+    if isinstance(value, list):
+        return [_with_offsets(each, moved) for each in value]
+    if isinstance(value, str) and not isinstance(value, Quoted) and value.startswith("+"):
+        with suppress(ValueError):
+            return moved(value)
+    return value
 
 
 def _placed(document: Document, index: int, moment: timedelta) -> Document:
@@ -101,7 +144,7 @@ def simpler_values(view: View) -> Candidates:
     for path, value in list(paths(view.document)):
         if path[:1] not in (("given",), ("faults",), ("timeline",)) or path[-1:] == ("at",):
             continue
-        if not isinstance(value, str) or isinstance(value, Quoted):
+        if not isinstance(value, str) or isinstance(value, Quoted) or (is_number(value) and path[-1] in _CODES):
             continue
         for simpler in _simpler(value):
             if value_at(view.document, path) != value:
@@ -111,8 +154,22 @@ def simpler_values(view: View) -> Candidates:
                 break
 
 
+def is_number(text: str) -> bool:
+    """Whether a text is a small number, as counts are."""
+    return re.fullmatch(r"[0-9]{1,6}", text, re.ASCII) is not None
+
+
+def numbers(document: Document) -> int:
+    """The sum of all counts of a document."""
+    return sum(
+        int(value)
+        for path, value in paths(document)
+        if path and path[-1] not in _CODES and isinstance(value, str) and is_number(value)
+    )
+
+
 def _simpler(text: str) -> Iterator[str]:
-    if re.fullmatch(r"[0-9]{1,6}", text):
+    if is_number(text):
         for number in (1, int(text) // 2, int(text) - 1):
             if 0 < number < int(text):
                 yield str(number)
@@ -134,14 +191,31 @@ def _simpler(text: str) -> Iterator[str]:
 
 
 def simpler_passwords(view: View) -> Candidates:
-    """Passwords that say which is which: all of them at once, then one by one."""
-    found = [str(value) for value in _passwords(view.document)]
-    names = {text: Quoted(f"Pass-word-{number}") for number, text in enumerate(dict.fromkeys(found), 1)}
-    if (taken := (yield _relabelled(view.document, names))) is not None:
+    """Passwords that say which is which: all of them at once, then one by one; short ones where those are refused.
+
+    What only a file beside the scenario may set has to stay as it is.
+    """
+    found = passwords(view.document)
+    if "directory" in (view.document.get("given") or {}):
+        found = [text for text in found if text in _set_here(view.document)]
+    names = {text: Quoted(f"Pass-word-{number}") for number, text in enumerate(found, 1)}
+    if (yield _relabelled(view.document, names)) is not None:
         return
-    for text, name in names.items():
-        view = (yield _relabelled(view.document, {text: name})) or view
-    del taken
+    for number, (text, name) in enumerate(names.items(), 1):
+        for simpler in (name, Quoted(f"Pw-{number}")) if text not in names.values() else ():
+            if simpler not in names and (taken := (yield _relabelled(view.document, {text: simpler}))) is not None:
+                view = taken
+                break
+
+
+def passwords(document: Document) -> list[str]:
+    """All passwords of a document, each once, in the order in which they come."""
+    return list(dict.fromkeys(str(value) for value in _passwords(document)))
+
+
+def _set_here(document: Document) -> set[str]:
+    done = [step.get("do") for step in document["timeline"]]
+    return {str(value) for part in (document.get("given"), done) for value in _passwords(part)}
 
 
 def _passwords(value: Any, key: str = "") -> Iterator[Quoted]:
