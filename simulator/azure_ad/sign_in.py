@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
-from typing import ClassVar, NamedTuple
+from typing import ClassVar, NamedTuple, TypeVar
 
 from pwsync.credential import nt_hash, verify
 from pwsync.errors import CredentialFormatError
@@ -30,6 +30,9 @@ AADSTS = {
 """The token endpoint's code for each result. That a forced change answers as an expired password is unconfirmed."""
 
 _VERDICTS_KEPT = 4096
+
+K = TypeVar("K")
+V = TypeVar("V")
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,24 +58,35 @@ class PasswordVerifier:
     """Compares passwords with stored credentials and remembers the last few thousand verdicts.
 
     Scenarios ask the same question over and over, and each answer costs 1000 rounds of HMAC. A verdict depends on
-    nothing but the question, so all tenants of a process share them.
+    nothing but the question, so all tenants of a process share them. And a credential is made from one hash: once that
+    is known, every other question about the credential is answered.
     """
 
-    _verdicts: ClassVar[dict[tuple[bytes, str], bool]] = {}
+    _refused: ClassVar[dict[tuple[bytes, str], None]] = {}
+    _origins: ClassVar[dict[str, bytes]] = {}
 
     def matches(self, nt: bytes, credential: str) -> bool:
         """Whether the credential was made from this NT hash; what is no credential was made from none."""
-        key = (nt, credential)
-        verdict = self._verdicts.get(key)
-        if verdict is None:
-            if len(self._verdicts) >= _VERDICTS_KEPT:
-                del self._verdicts[next(iter(self._verdicts))]
-            try:
-                verdict = verify(nt, credential)
-            except CredentialFormatError:
-                verdict = False
-            self._verdicts[key] = verdict
+        origin = self._origins.get(credential)
+        if origin is not None:
+            return origin == nt
+        if (nt, credential) in self._refused:
+            return False
+        try:
+            verdict = verify(nt, credential)
+        except CredentialFormatError:
+            verdict = False
+        if verdict:
+            _remember(self._origins, credential, nt)
+        else:
+            _remember(self._refused, (nt, credential), None)
         return verdict
+
+
+def _remember(known: dict[K, V], key: K, value: V) -> None:
+    if len(known) >= _VERDICTS_KEPT:
+        del known[next(iter(known))]
+    known[key] = value
 
 
 class SignIns:

@@ -156,6 +156,11 @@ def test_verifier_is_bounded():
         for left in range(50):
             for right, blob in enumerate(blobs):
                 assert verifier.matches(nt_hash(str(left)), blob) == (left == right)
+    unknown = protect(nt_hash("unknown"), bytes(10), 1)
     for number in range(5000):
-        verifier.matches(number.to_bytes(16), blobs[0])
-    assert len(verifier._verdicts) <= 4096
+        nt = number.to_bytes(16)
+        assert not verifier.matches(nt, unknown)
+        assert verifier.matches(nt, protect(nt, bytes(10), 1))
+    assert verifier.matches(nt_hash("unknown"), unknown)
+    assert len(verifier._refused) <= 4096
+    assert len(verifier._origins) <= 4096
