@@ -1,4 +1,4 @@
-"""Building a lot at once without Python looking for garbage in it meanwhile."""
+"""When Python looks for garbage in what is built: seldom while worlds come and go, not at all within one big piece."""
 
 from __future__ import annotations
 
@@ -21,3 +21,14 @@ def uncollected() -> Iterator[None]:
     finally:
         if before:
             gc.enable()
+
+
+@contextmanager
+def patient_collector() -> Iterator[None]:
+    """Let Python look for cyclic garbage seldom: a world is many small objects that live as long as it does."""
+    before = gc.get_threshold()
+    gc.set_threshold(200_000, 20, 100)
+    try:
+        yield
+    finally:
+        gc.set_threshold(*before)

@@ -13,6 +13,8 @@ from typing import Protocol
 
 import freezegun
 
+from simulator.collection import patient_collector
+
 TIMELESS = [
     "Crypto",
     "certifi",
@@ -43,11 +45,15 @@ _holding: list[Freezer] = []
 
 @contextmanager
 def held() -> Iterator[None]:
-    """Time stays frozen in this process between the worlds that run in this block."""
+    """Time stays frozen in this process between the worlds that run in this block.
+
+    So does the collector's patience: called after each world, it would go through all that the next one needs as well.
+    """
     freezer = freezegun.freeze_time(_SOME_TIME, tick=False, ignore=TIMELESS)
     _holding.append(freezer.start())
     try:
-        yield
+        with patient_collector():
+            yield
     finally:
         _holding.pop()
         freezer.stop()

@@ -6,7 +6,6 @@ The world knows no scenario file; :mod:`simulator.scenario.runner` builds one fr
 from __future__ import annotations
 
 import dataclasses
-import gc
 from base64 import b64decode
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -29,6 +28,7 @@ from simulator.azure_ad.policy import CloudPolicy
 from simulator.azure_ad.state import Tenant
 from simulator.azure_ad.users import CloudUser, PasswordWrite
 from simulator.clock import Clock
+from simulator.collection import patient_collector
 from simulator.direct_session import DirectSession
 from simulator.farms import Farms
 from simulator.frozen import Freezer, frozen
@@ -44,17 +44,6 @@ from simulator.refusal import Refusal
 from simulator.server import Server
 from simulator.trace import Trace
 from simulator.wires import CloudWire, DirectoryWire, ReplicationWire
-
-
-@contextmanager
-def patient_collector() -> Iterator[None]:
-    """Let Python look for cyclic garbage seldom: a world is many small objects that live as long as it does."""
-    before = gc.get_threshold()
-    gc.set_threshold(100_000, 50, 100)
-    try:
-        yield
-    finally:
-        gc.set_threshold(*before)
 
 
 @dataclass(slots=True)
