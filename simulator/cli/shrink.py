@@ -2,13 +2,25 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from simulator.cli.console import INTERRUPTED, complain, refuse, refuse_all, say
 from simulator.cli.options import Engine, Profile, chosen_cases, engine_of
+from simulator.scenario.result import ExitCode
+
+if TYPE_CHECKING:
+    from simulator.explore.shrink import Shrinker
+    from simulator.explore.writing import Document
+    from simulator.scenario.file import Case
+
+PAUSE_SECONDS = 2.0
+"""How often a long search says how far it is."""
+
+UNSTEADY_HINT = "pwsync run --check-determinism shows where two runs of it part"
 
 
 def shrink(
@@ -20,6 +32,12 @@ def shrink(
         ),
     ] = None,
     profile: Profile = None,
+    failure: Annotated[
+        str | None,
+        typer.Option(
+            "--failure", metavar="N", help="Keep the Nth failure that pwsync run tells; by default the first."
+        ),
+    ] = None,
     engine: Engine = None,
 ) -> None:
     """Make a failing scenario shorter, as long as it fails in the same way.
@@ -33,16 +51,10 @@ def shrink(
       pwsync shrink scenarios/incident/mine.yaml
       pwsync shrink scenarios/incident/mine.yaml::first-row -o short.yaml
     """
-    from simulator.explore.findings import told_sizes
-    from simulator.explore.shrink import Holds, Shrinker
-    from simulator.explore.writing import document_of, text_of
-    from simulator.frozen import held
-    from simulator.report.files import why_not_writable, write_whole
-    from simulator.report.text import result_text
-    from simulator.scenario.runner import run_case
+    from simulator.report.files import why_not_writable
     from simulator.suite import unrunnable
 
-    factory = engine_of(engine)
+    factory, number = engine_of(engine), _failure_of(failure)
     cases = chosen_cases([file], None, None, profile)
     if len(cases) != 1:
         some = ", ".join(case.id for case in cases[:3]) + ", ..." * (len(cases) > 3)
@@ -60,28 +72,92 @@ def shrink(
         refuse(
             "the scenario takes its directory from a file beside it", f'write it there too: -o "{source.parent}/..."'
         )
-    document = document_of(source.read_text(encoding="utf-8-sig"), case.row, case.profile)
+    raise typer.Exit(_shrink(case, target, factory, number))
+
+
+def _failure_of(text: str | None) -> int | None:
+    if text is None:
+        return None
+    if not re.fullmatch(r"[1-9][0-9]{0,5}", text, re.ASCII):
+        refuse(f'--failure "{text}" is no number of a failure', "give a number from 1, as pwsync run tells them")
+    return int(text)
+
+
+def _shrink(case: Case, target: Path, engine: str | None, number: int | None) -> int:
+    """Shrink one case, write what came of it, and return the exit code."""
+    from simulator.explore.findings import told_sizes
+    from simulator.explore.shrink import Holds, Shrinker, shrunk_why
+    from simulator.explore.ways import ways_of
+    from simulator.explore.writing import case_of, document_of, text_of
+    from simulator.frozen import held
+    from simulator.report.files import write_whole
+    from simulator.report.text import result_text
+    from simulator.scenario.runner import run_case
+
+    document = document_of(Path(case.path).read_text(encoding="utf-8-sig"), case.row, case.profile)
     interrupted = False
     with held():
         try:
-            shrinker = Shrinker(document, target, engine=factory, told=_tell)
+            shrinker = Shrinker(document, target, engine=engine, number=number, told=Progress().told)
         except Holds as reason:
             refuse(f"{case.id} can't be shrunk: {reason}", "shrink takes a scenario that fails under pwsync run")
-        say(f"{case.id} fails: {shrinker.way}")
+        _refuse_unsteady(case, shrinker)
+        say(f"{case.id} fails: {shrinker.way}" + _others(shrinker))
         try:
             shrinker.shrink()
         except KeyboardInterrupt:
             interrupted = True
-        write_whole(target, text_of(shrinker.best))
-        result = run_case(shrinker.case, shrinker.options)
-    say("\n".join(told_sizes(document, shrinker.best)))
+        shrunk = shrunk_why(shrinker.best, Path(case.path).name, shrinker.way, engine)
+        write_whole(target, text_of(shrunk))
+        result = run_case(case_of(shrunk, target), shrinker.options)
+    say("\n".join(told_sizes(document, shrunk)))
     say("\n" + result_text(result))
     say(f"{shrinker.runs} runs; written to {target}")
+    if shrinker.way not in ways_of(result):
+        complain(f"error: run once more, {target} does not fail in this way\n  = {UNSTEADY_HINT}")
+        return ExitCode.NOT_DETERMINISTIC
     if interrupted:
         complain("stopped; what is written may not be the shortest")
-        raise typer.Exit(INTERRUPTED)
+        return INTERRUPTED
+    return ExitCode.HELD
 
 
-def _tell(runs: int, document: object) -> None:
-    if runs % 100 == 0:
-        complain(f"{runs} runs")
+def _refuse_unsteady(case: Case, shrinker: Shrinker) -> None:
+    """What fails now and then can't be told from what a shorter scenario mends."""
+    from simulator.scenario.runner import run_case
+
+    again = run_case(shrinker.case, shrinker.options)
+    if (again.trace, again.outcome) != (shrinker.result.trace, shrinker.result.outcome):
+        complain(f"error: {case.id} can't be shrunk: run twice, it is not the same twice\n  = {UNSTEADY_HINT}")
+        raise typer.Exit(ExitCode.NOT_DETERMINISTIC)
+
+
+def _others(shrinker: Shrinker) -> str:
+    """What else fails in the scenario, and how to shrink that instead."""
+    from simulator.explore.ways import ways_of
+
+    count = len([way for way in ways_of(shrinker.result) if way != shrinker.way])
+    return f" (and in {count} other way{'s' * (count > 1)}; --failure N keeps another)" if count else ""
+
+
+class Progress:
+    """Says now and then how far it is."""
+
+    def __init__(self) -> None:
+        from simulator.stopwatch import real_seconds
+
+        self._clock = real_seconds
+        self._told = real_seconds()
+
+    def told(self, runs: int, best: Document) -> None:
+        """One more run was made."""
+        from simulator.explore.writing import duration, sizes
+
+        if self._clock() - self._told < PAUSE_SECONDS:
+            return
+        self._told = self._clock()
+        measures = sizes(best)
+        length = duration(measures.pop("seconds"))
+        complain(
+            f"{runs} runs, left: " + ", ".join(f"{count} {name}" for name, count in measures.items()) + f", {length}"
+        )

@@ -27,7 +27,7 @@ from simulator.explore.simplifications import (
     simpler_passwords,
     simpler_values,
 )
-from simulator.explore.ways import Way, ways_of
+from simulator.explore.ways import Way, way_of, ways_of
 from simulator.explore.writing import BadDocument, Document, case_of, text_of
 from simulator.scenario.file import Case
 from simulator.scenario.result import RunResult
@@ -53,6 +53,9 @@ REDUCTIONS: tuple[Reduction, ...] = (
 
 RUNS_MAX = 3000
 """Most runs for one scenario."""
+
+CHARACTER_SECONDS = 120
+"""How many seconds less make up for a time that is longer to write."""
 
 Told = Callable[[int, Document], None]
 
@@ -81,12 +84,31 @@ def first_way(result: RunResult) -> Way:
     raise Holds("it holds")
 
 
+def nth_way(result: RunResult, number: int) -> Way:
+    """The way of the nth thing that did not hold, from 1, as they are told. Raises Holds."""
+    first_way(result)
+    told = [failure for failure in result.failures if ways_of(replace(result, failures=(failure,)))]
+    if number > len(told):
+        raise Holds(f"it has {len(told)} failure{'s' * (len(told) != 1)} to shrink, and no number {number}")
+    return way_of(told[number - 1])
+
+
+def shrunk_why(document: Document, source: str, way: Way, engine: str | None) -> Document:
+    """The document with where it comes from behind its reason."""
+    before = re.sub(
+        r" *Shrunk from \S+; it fails(?: with --engine \S+)?: .*\Z", "", document["why"].strip(), flags=re.S
+    )
+    told = f"Shrunk from {source}; it fails" + f" with --engine {engine}" * (engine is not None) + f": {way}."
+    return {**document, "why": f"{before} {told}".strip()}
+
+
 class Shrinker:
     """Shrinks one document.
 
-    path: where the scenario stands (files beside it are looked for there). engine: the agent under test; a candidate in
-    which pwsync's own agent fails in the same way is then no better example and is not taken, unless the first one was
-    like that. way: what to keep; by default the first failure's. told: is told of each run, and the best so far.
+    path: where the scenario stands (files beside it are looked for there). engine: the agent under test; a candidate
+    in which pwsync's own agent fails in the same way is then no better example and is not taken, unless the first one
+    was like that. way: what to keep; by default that of the failure with this number, from 1, or of the first. told:
+    is told of each run, and the best so far.
     """
 
     def __init__(
@@ -96,6 +118,7 @@ class Shrinker:
         *,
         engine: str | None = None,
         way: Way | None = None,
+        number: int | None = None,
         runs_max: int = RUNS_MAX,
         told: Told = lambda runs, document: None,
     ) -> None:
@@ -109,7 +132,7 @@ class Shrinker:
         self.case = case_of(document, path)
         self.result = self._run(self.case)
         found = ways_of(self.result)
-        self.way = way or first_way(self.result)
+        self.way = way or (first_way(self.result) if number is None else nth_way(self.result, number))
         if self.way not in found:
             raise Holds(f"it does not fail in this way: {self.way}")
         self._allowed = frozenset(found)
@@ -171,8 +194,8 @@ class Shrinker:
         return result
 
 
-def measures(result: RunResult, way: Way) -> frozenset[tuple[bool, bool]]:
-    """Of what was counted in the failures of one way: whether there was none, and whether there was too little.
+def measures(result: RunResult, way: Way) -> frozenset[tuple[bool, int]]:
+    """Of what was counted in the failures of one way: whether there was none; whether too little (-1) or too much (1).
 
     That nothing was counted where something was expected is no shorter example of one too few.
     """
@@ -180,36 +203,41 @@ def measures(result: RunResult, way: Way) -> frozenset[tuple[bool, bool]]:
     for failure in result.failures:
         if ways_of(replace(result, failures=(failure,)))[-1:] != [way]:
             continue
+        got, expected = _count(failure.got), _count(failure.expected)
         if failure.kind == "fault":
-            found.add((_count(failure.expected) is None, True))
-        elif (got := _count(failure.got)) is not None:
-            found.add((got == 0, got < (_count(failure.expected) or 0)))
+            found.add((expected is None, 0))
+        elif got is not None and expected is not None:
+            found.add((got == 0, (got > expected) - (got < expected)))
     return frozenset(found)
 
 
 def _count(text: str) -> int | None:
-    number = re.match(r"[0-9]+(?=\+?(?: |$))", text)
-    return int(number[0]) if number else None
+    """The number with which a text begins, or of the passwords that it lists."""
+    if number := re.match(r"[0-9]+(?=\+?(?: |$))", text):
+        return int(number[0])
+    words = text.split()
+    return len(words) if words and all(re.fullmatch(r"\S+#[0-9]+", word) for word in words) else None
 
 
 def size(document: Document) -> tuple[int, int, float, list[str]]:
-    """How big a document is: the number of its parts, the length of its texts, the sum of its times in seconds and of
-    its counts; of two that are equally big the one is smaller whose passwords come first in the alphabet.
+    """How big a document is: the number of its parts, the length of its texts, its times and counts.
 
-    What stands at the end only to say how long it lasts counts for nothing.
+    A character of a time is worth as much as two minutes. Of two that are equally big the one is smaller whose
+    passwords come first in the alphabet. What stands at the end only to say how long it lasts counts for nothing.
     """
-    parts = length = 0
-    seconds = 0.0
     counted = {key: value for key, value in document.items() if key not in ("scenario", "why", "timeline")}
     steps = [
         {**step, "expect": [each for each in step.get("expect", ()) if each != END]} for step in document["timeline"]
     ]
+    parts = length = 0
+    times = 0.0
     for value in _walk({**counted, "timeline": steps}):
         parts += 1
         if isinstance(value, str):
-            length += len(value)
-            seconds += _seconds(value)
-    return parts, length, seconds + numbers(document), passwords(document)
+            seconds = _seconds(value)
+            times += 0.0 if seconds is None else seconds + CHARACTER_SECONDS * len(value)
+            length += len(value) if seconds is None else 0
+    return parts, length, times + numbers(document), passwords(document)
 
 
 def _walk(value: Any) -> Iterator[Any]:
@@ -218,10 +246,10 @@ def _walk(value: Any) -> Iterator[Any]:
         yield from _walk(each)
 
 
-def _seconds(text: str) -> float:
+def _seconds(text: str) -> float | None:
     if not text[:1].isdigit() and not text.startswith("+"):
-        return 0.0
+        return None
     try:
         return parse_duration(text.removeprefix("+")).total_seconds()
     except ValueError:
-        return 0.0
+        return None
