@@ -7,11 +7,13 @@ and the strategy turns the answers into the dictionaries that ldap3's real strat
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import ldap3
 from ldap3.core.exceptions import LDAPOperationResult, LDAPSocketOpenError, LDAPSocketReceiveError
 from ldap3.core.results import DO_NOT_RAISE_EXCEPTIONS, RESULT_CODES
+from ldap3.protocol.oid import Oids
 from ldap3.strategy.base import BaseStrategy
 from ldap3.strategy.mockSync import MockSyncStrategy
 from ldap3.strategy.sync import SyncStrategy
@@ -19,7 +21,7 @@ from ldap3.utils.ciDict import CaseInsensitiveDict
 
 from simulator.active_directory import messages, schema
 from simulator.active_directory.errors import LdapError
-from simulator.active_directory.requests import Values
+from simulator.active_directory.requests import DIRSYNC, PAGED, Found, Values
 from simulator.active_directory.session import Session
 
 if TYPE_CHECKING:
@@ -106,9 +108,9 @@ class DirectoryStrategy(MockSyncStrategy):  # type: ignore[misc] # ldap3 has no 
         except LdapError as problem:
             return [], _failed(problem, "searchResDone")
         result = _result(found.code, found.text, "searchResDone")
-        answered = messages.response_controls(found)
-        if answered:
-            result["controls"] = dict(BaseStrategy.decode_control(control) for control in answered)
+        controls = shown_controls(found)
+        if controls:
+            result["controls"] = controls
         entries = [_entry(dn, values) for dn, values in found.entries]
         return [*entries, *({"uri": urls, "type": "searchResRef"} for urls in found.references)], result
 
@@ -190,6 +192,26 @@ def _single(result: dict[str, Any]) -> dict[str, Any]:
     elif result["type"] == "extendedResp":
         result |= {"responseName": "", "responseValue": b""}
     return result
+
+
+def shown_controls(found: Found) -> dict[str, Any]:
+    """The controls of an answer by their OID, as ldap3 decodes them.
+
+    Those that every import has are filled directly: to encode and decode them costs more than most searches.
+    """
+    shown = {}
+    if found.page_cookie is not None:
+        shown[PAGED] = _control(PAGED, False, {"size": 0, "cookie": found.page_cookie})
+    if found.sync is not None:
+        shown[DIRSYNC] = _control(DIRSYNC, True, {"more_results": found.sync[0], "cookie": found.sync[1]})
+    if found.controls:
+        others = messages.response_controls(replace(found, page_cookie=None, sync=None))
+        shown.update(BaseStrategy.decode_control(control) for control in others)
+    return shown
+
+
+def _control(oid: str, critical: bool, value: Mapping[str, Any]) -> dict[str, Any]:
+    return {"description": Oids.get(oid, ""), "criticality": critical, "value": value}
 
 
 def _entry(dn: str, values: Values) -> dict[str, Any]:

@@ -9,11 +9,13 @@ from active_directory.conftest import Lab
 from hypothesis import given
 from hypothesis import strategies as st
 from ldap3 import BASE, LEVEL, MODIFY_ADD, SUBTREE
+from ldap3.strategy.base import BaseStrategy
 
-from simulator.active_directory import controls
+from simulator.active_directory import controls, messages
 from simulator.active_directory.errors import LdapError
+from simulator.active_directory.ldap import shown_controls
 from simulator.active_directory.names import sid_text
-from simulator.active_directory.requests import SUPPORTED_CONTROLS, Control
+from simulator.active_directory.requests import SUPPORTED_CONTROLS, Control, Found
 
 ROOT = "DC=contoso,DC=example"
 PEOPLE = f"OU=People,{ROOT}"
@@ -375,3 +377,15 @@ class TestRefusals:
         by_index = names_of(search(admin, f"(memberOf={dn})"))
         walked = names_of(search(admin, f"(!(!(memberOf={dn})))"))
         assert sorted(by_index) == walked == ["u1", "u3", "u5"]
+
+
+@given(
+    page_cookie=st.none() | st.binary(max_size=20),
+    sync=st.none() | st.tuples(st.booleans(), st.binary(max_size=20)),
+    others=st.lists(st.builds(Control, st.just(SORTED), st.booleans(), st.just(b"0\x03\x0a\x01\x00")), max_size=1),
+)
+def test_answers_show_the_controls_that_ldap3_decodes(page_cookie, sync, others):
+    """Controls that are shown without a way through BER are those that come out of it."""
+    found = Found(page_cookie=page_cookie, sync=sync, controls=others)
+    decoded = dict(BaseStrategy.decode_control(each) for each in messages.response_controls(found))
+    assert shown_controls(found) == decoded
