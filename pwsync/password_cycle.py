@@ -185,7 +185,7 @@ class PasswordCycle:
             if user.stamp is None or user.nt is None or user.temporary:
                 continue
             record, state = objects.get(user.anchor), passwords.get(user.anchor)
-            if record is None or not record.confirmed or not record.password_wanted:
+            if record is None or not record.confirmed:
                 continue
             if forced or state is None or state.applied is None or user.stamp.sent > state.applied:
                 coming.append((user.anchor, user.nt))
