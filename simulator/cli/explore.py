@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import json as json_format
+import re
 import sys
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterator
 from contextlib import closing
+from dataclasses import replace
 from datetime import timedelta
 from functools import partial
 from pathlib import Path
@@ -68,10 +69,11 @@ def explore(
       pwsync explore scenarios/retry/lost-answer.yaml --for 30s
     """
     from simulator.cli.run import _refuse_unwritable
+    from simulator.report.files import why_no_folder
 
     _refuse_unwritable(junit, json)
-    if output.exists() and not output.is_dir():
-        refuse(f'"{output}" is no folder', "give one with -o FOLDER")
+    if reason := why_no_folder(output):
+        refuse(f'findings can\'t be written to "{output}"', reason)
     first, factory, workers = seed_of(seed), engine_of(engine), jobs_of(jobs)
     limit = _duration_of(duration)
     count = _runs_of(runs)
@@ -79,9 +81,12 @@ def explore(
         from simulator.workers import prepare
 
         prepare(["simulator.explore.findings"])
-    search = Search(output, workers, limit)
-    for exploration, asked in _explorations(file, profile, factory):
-        search.explore(exploration, count or asked or (ENDLESS if limit else RUNS), 1 if first is None else first)
+    search = Search(output, workers)
+    explorations = _explorations(file, profile, factory)
+    for number, (exploration, asked) in enumerate(explorations, 1):
+        until = None if limit is None else limit * number / len(explorations)
+        runs_max = count or (asked or RUNS if limit is None else ENDLESS)
+        search.explore(exploration, runs_max, 1 if first is None else first, until)
     raise typer.Exit(search.end(junit, json))
 
 
@@ -99,7 +104,7 @@ def _duration_of(text: str | None) -> timedelta | None:
 def _runs_of(text: str | None) -> int | None:
     if text is None:
         return None
-    if not text.isascii() or not text.isdigit() or not 0 < int(text) <= ENDLESS:
+    if not re.fullmatch("[0-9]{1,13}", text) or not 0 < int(text) <= ENDLESS:
         refuse(f'--runs "{text}" is not a number of runs', "give a whole number from 1")
     return int(text)
 
@@ -121,7 +126,7 @@ def _explorations(file: str | None, profile: str | None, engine: str | None) -> 
     found = []
     for case in cases:
         text = Path(case.path).read_text(encoding="utf-8-sig")
-        base = Base(document_of(text, case.row, case.profile), case.scenario, case.path)
+        base = Base(document_of(text, case.row, case.profile), case.scenario, case.path, case.row)
         asked = case.scenario.explore.runs if case.scenario.explore else None
         found.append((Exploration(base, engine), asked))
     return found
@@ -130,16 +135,17 @@ def _explorations(file: str | None, profile: str | None, engine: str | None) -> 
 class Search:
     """All random runs of one command, and what they found."""
 
-    def __init__(self, output: Path, jobs: int, limit: timedelta | None) -> None:
+    def __init__(self, output: Path, jobs: int) -> None:
         from simulator.stopwatch import real_seconds
 
-        self._output, self._jobs, self._limit = output, jobs, limit
+        self._output, self._jobs = output, jobs
         self._now = real_seconds
         self._began = real_seconds()
         self._runs = 0
         self._run_seconds = 0.0
         self._findings: list[Finding] = []
         self._interrupted = False
+        self._unwritten = ""
         self._seed = 1
 
     @property
@@ -147,9 +153,9 @@ class Search:
         """Real seconds since the search began."""
         return self._now() - self._began
 
-    def explore(self, exploration: Exploration, runs: int, seed: int) -> None:
-        """Run seeds from ``seed`` on; shrink and write what breaks."""
-        from simulator.explore.explorer import Seeds, run_seed
+    def explore(self, exploration: Exploration, runs: int, seed: int, until: timedelta | None = None) -> None:
+        """Run seeds from ``seed`` on, ``until`` so long after the search began; shrink and write what breaks."""
+        from simulator.explore.explorer import Seeds, repeat_of, run_seed
         from simulator.explore.findings import first_ways
         from simulator.workers import run_cases
 
@@ -164,13 +170,13 @@ class Search:
             stream = run_cases(
                 Seeds(seed, runs), partial(run_seed, exploration=exploration), jobs=self._jobs, keep_trace=False
             )
-            with closing(stream), _progress(runs, self._limit) as display:
+            with closing(stream), _progress(runs, until) as display:
                 for _, result in stream:
                     self._runs += 1
                     if result.outcome != "held":
-                        broken.append(result)
+                        broken.append(replace(result, repeat=repeat_of(exploration, result.seed)))
                     display.finished(result)
-                    if self._limit is not None and self.seconds >= self._limit.total_seconds():
+                    if until is not None and self.seconds >= until.total_seconds():
                         break
         except KeyboardInterrupt:
             self._interrupted = True
@@ -178,28 +184,52 @@ class Search:
         self._keep(exploration, first_ways(broken))
 
     def _keep(self, exploration: Exploration, broken: dict[Way, list[RunResult]]) -> None:
-        """Shrink what was found and write it; after Ctrl-C only note it."""
-        from simulator.explore.explorer import seed_case
-        from simulator.explore.findings import Finding, chosen, collect, shrink_seed
-        from simulator.workers import run_cases
+        """Shrink what was found and write it; after Ctrl-C what has not been shrunk is only noted."""
+        from simulator.explore.findings import Finding, chosen
 
         if broken and not self._interrupted:
             complain(f"shrinking {len(chosen(broken))} runs that broke something")
             with tempfile.TemporaryDirectory(prefix="pwsync-explore-") as folder:
-                shrink = partial(shrink_seed, exploration=exploration, folder=folder)
-                cases = [seed_case(result.seed) for result in chosen(broken)]
+                shrunk: list[RunResult] = []
                 try:
-                    with closing(run_cases(cases, shrink, jobs=self._jobs, keep_trace=True)) as stream:
-                        done = [result for _, result in sorted(stream, key=lambda pair: pair[0])]
-                    whole = [result for result in done if Path(result.path).parent == Path(folder)]
-                    self._findings += collect(broken, whole, self._output)
-                    broken = {way: found for way, found in broken.items() if not _is_told(way, self._findings)}
+                    for result in self._shrunk(exploration, chosen(broken), Path(folder)):
+                        shrunk.append(result)
                 except KeyboardInterrupt:
                     self._interrupted = True
-        self._findings += [Finding(way, results[0], len(results)) for way, results in broken.items()]
+                self._collect(exploration, broken, sorted(shrunk, key=lambda each: each.seed))
+        told = {finding.way for finding in self._findings}
+        self._findings += [Finding(way, found[0], len(found)) for way, found in broken.items() if way not in told]
+
+    def _collect(self, exploration: Exploration, broken: dict[Way, list[RunResult]], shrunk: list[RunResult]) -> None:
+        """Write the scenarios that were shrunk, those before a Ctrl-C too."""
+        from simulator.explore.findings import collect
+
+        base = None if exploration.base is None else Path(exploration.base.path)
+        try:
+            for finding in collect(broken, shrunk, self._output, base):
+                self._findings.append(finding)
+        except KeyboardInterrupt:
+            self._interrupted = True
+        except OSError as error:
+            self._unwritten = f'error: can\'t write to "{self._output}": {error.strerror}'
+
+    def _shrunk(self, exploration: Exploration, found: list[RunResult], folder: Path) -> Iterator[RunResult]:
+        """Each run shrunk, its scenario in the folder; those that can't be shrunk are left out."""
+        from simulator.explore.explorer import seed_case
+        from simulator.explore.findings import shrink_seed
+        from simulator.workers import run_cases
+
+        shrink = partial(shrink_seed, exploration=exploration, folder=str(folder))
+        cases = [seed_case(result.seed) for result in found]
+        with closing(run_cases(cases, shrink, jobs=self._jobs, keep_trace=True)) as stream:
+            for _, result in stream:
+                if Path(result.path).parent == folder:
+                    yield result
 
     def end(self, junit: Path | None, json: Path | None) -> int:
         """Tell what was found, write the reports, and return the exit code."""
+        from simulator.report.explore import told
+
         for finding in self._findings:
             say("\n" + told(finding))
         rate = f"{self._runs / self._run_seconds:.0f} a second" if self._run_seconds else "none"
@@ -209,10 +239,9 @@ class Search:
         if self._interrupted:
             complain(f"stopped after {self._runs} runs" + "; no report was written" * bool(junit or json))
             return INTERRUPTED
-        try:
-            self._write(junit, json)
-        except OSError as error:
-            complain(f"error: can't write a report: {error.strerror}")
+        if self._unwritten:
+            complain(self._unwritten)
+        if not self._write(junit, json) or self._unwritten:
             return ExitCode.BAD_INPUT
         return self._code()
 
@@ -222,61 +251,31 @@ class Search:
             return ExitCode.HARNESS_FAULT
         return ExitCode.BROKE if outcomes else ExitCode.HELD
 
-    def _write(self, junit: Path | None, json: Path | None) -> None:
+    def _write(self, junit: Path | None, json: Path | None) -> bool:
+        from simulator.report import explore as report
         from simulator.report.files import write_whole
-        from simulator.report.junit import junit as as_junit
 
-        if junit is not None:
-            write_whole(junit, as_junit([finding.result for finding in self._findings], seconds=self.seconds))
-        if json is not None:
-            values = {
-                "version": 1,
-                "exit-code": int(self._code()),
-                "runs": self._runs,
-                "seconds": round(self._run_seconds, 3),
-                "seed": self._seed,
-                "findings": [as_values(finding) for finding in self._findings],
-            }
-            write_whole(json, json_format.dumps(values, indent=2) + "\n")
-
-
-def _is_told(way: Way, findings: Sequence[Finding]) -> bool:
-    return any(finding.way == way for finding in findings)
+        path = None
+        try:
+            if path := junit:
+                write_whole(path, report.junit(self._findings, self._seed, self._runs, seconds=self.seconds))
+            if path := json:
+                write_whole(
+                    path,
+                    report.json(
+                        self._findings, self._seed, self._runs, seconds=self._run_seconds, exit_code=self._code()
+                    ),
+                )
+        except OSError as error:
+            complain(f'error: can\'t write the report "{path}": {error.strerror}')
+            return False
+        return True
 
 
-def told(finding: Finding) -> str:
-    """A finding as text: what broke, where its scenario is, and how to repeat it."""
-    from simulator.report.text import result_text
-
-    times = f"{finding.runs} run{'s' * (finding.runs != 1)} broke {finding.way}; the first was seed"
-    lines = [f"{times} {finding.result.seed}", result_text(finding.result)]
-    if finding.path is not None:
-        lines.append(f"written to {finding.path}; repeat it with: {finding.result.repeat}")
-    return "\n".join(lines)
-
-
-def as_values(finding: Finding) -> dict[str, Any]:
-    """A finding for a JSON report."""
-    failures = [
-        {"title": each.title, "at": each.at, "expected": each.expected, "got": each.got, "because": list(each.because)}
-        for each in finding.result.failures
-    ]
-    return {
-        "kind": finding.way.kind,
-        "what": finding.way.what,
-        "seed": finding.result.seed,
-        "runs": finding.runs,
-        "file": str(finding.path) if finding.path else None,
-        "repeat": finding.result.repeat,
-        "failures": failures,
-        "harness-fault": finding.result.harness_fault,
-    }
-
-
-def _progress(runs: int, limit: timedelta | None) -> Any:
+def _progress(runs: int, until: timedelta | None) -> Any:
     if sys.stdout.isatty() and sys.stderr.isatty():
-        return _Bar(None if limit is not None else runs)
-    return _Lines(None if limit is not None else runs)
+        return _Bar(None if until is not None else runs)
+    return _Lines(None if until is not None else runs)
 
 
 class _Lines:

@@ -7,6 +7,7 @@ refused, and a drawn fault may never fire; neither is a finding. A finding becom
 
 from __future__ import annotations
 
+import shlex
 import traceback
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -37,11 +38,12 @@ PLAN_PATH = "scenarios/found/plan.yaml"
 
 @dataclass(frozen=True)
 class Base:
-    """The scenario that random runs happen beside: its document, its model, and where it stands."""
+    """The scenario that random runs happen beside: its document, its model, where it stands, and its row if any."""
 
     document: Document
     scenario: Scenario
     path: str
+    row: str | None = None
 
 
 @dataclass(frozen=True)
@@ -136,6 +138,18 @@ class Seeds(Sequence[Case]):
         return seed_case(self._first + index)
 
 
+def repeat_of(exploration: Exploration, seed: int) -> str:
+    """The command that repeats the run of a seed."""
+    words = ["pwsync", "explore"]
+    if exploration.base is not None:
+        base = exploration.base
+        words.append(base.path if base.row is None else f"{base.path}::{base.row}")
+        words += ["--profile", str(base.document["profile"])] * (len(base.scenario.profile) > 1)
+    words += ["--seed", str(seed), "--runs", "1"]
+    words += ["--engine", exploration.engine] if exploration.engine else []
+    return shlex.join(words)
+
+
 def run_seed(case: Case, exploration: Exploration) -> RunResult:
     """Draw and play the plan of a case's seed; only what it is judged by is in the result."""
     seed = case.scenario.seed
@@ -143,7 +157,6 @@ def run_seed(case: Case, exploration: Exploration) -> RunResult:
     played = play(plan, exploration.engine)
     failures = tuple(failure for failure in played.failures if failure.kind in JUDGED)
     outcome = "held" if not failures else "broke"
-    command = f"pwsync explore {exploration.path if exploration.base else ''} --seed {seed} --runs 1"
     return RunResult(
         id=case.id,
         path=exploration.path,
@@ -157,7 +170,7 @@ def run_seed(case: Case, exploration: Exploration) -> RunResult:
         trace=played.trace,
         digest=digest(list(played.trace)),
         seconds=played.seconds,
-        repeat=" ".join(command.split()) + (f" --engine {exploration.engine}" if exploration.engine else ""),
+        repeat=repeat_of(exploration, seed),
         harness_fault=played.fault,
     )
 

@@ -69,7 +69,7 @@ def finding_text(case: Case, bad: Rerun, options: SweepOptions, path: Path) -> s
     _tell(document, bad, failure)
     _add_faults(document, bad, _number(case, bad.point, options))
     _rewrite_timeline(document, case, bad)
-    _bring_along(document, case, path)
+    bring_along(document, Path(case.path), path)
     written = case_of(document, path)
     result = run_case(written, RunOptions(engine=options.engine))
     wanted = failure.title.removesuffix(" does not stand at the end")
@@ -186,11 +186,16 @@ def _text(value: Any) -> Any:
     return str(value)
 
 
-def _bring_along(document: Document, case: Case, path: Path) -> None:
-    """The directory that the scenario reads lies beside the new file as well."""
+def bring_along(document: Document, base: Path, path: Path) -> bool:
+    """Copy the directory that a scenario at ``base`` reads beside the new file at ``path``, and name it there.
+
+    Returns whether it reads one. Raises OSError.
+    """
     given = document.get("given")
-    if isinstance(given, dict) and "directory" in given:
-        source = Path(case.path).parent / str(given["directory"])
-        target = path.with_name(f"{path.stem}-{source.name}")
-        shutil.copyfile(source, target)
-        given["directory"] = Quoted(target.name)
+    if not isinstance(given, dict) or "directory" not in given:
+        return False
+    source = base.parent / str(given["directory"])
+    target = path.with_name(f"{path.stem}-{source.name}")
+    shutil.copyfile(source, target)
+    given["directory"] = Quoted(target.name)
+    return True

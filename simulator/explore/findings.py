@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from simulator.explore.explorer import Exploration, as_scenario, play, run_seed
+from simulator.explore.finding_file import bring_along
 from simulator.explore.refusals import expect_refusals
 from simulator.explore.shrink import Holds, Shrinker
 from simulator.explore.ways import Way, ways_of
@@ -99,8 +100,13 @@ def shape_of(document: Document) -> tuple[str, ...]:
     return (*sorted(actions), *sorted(faults))
 
 
-def collect(broken: dict[Way, list[RunResult]], shrunk: Sequence[RunResult], folder: Path | None) -> Iterator[Finding]:
-    """One finding of each kind, the smallest scenario of its kind; written into ``folder`` if there is one."""
+def collect(
+    broken: dict[Way, list[RunResult]], shrunk: Sequence[RunResult], folder: Path | None, base: Path | None = None
+) -> Iterator[Finding]:
+    """One finding of each kind, the smallest scenario of its kind; written into ``folder`` if there is one.
+
+    base: the scenario that they ran beside; what it reads is brought along. Raises OSError.
+    """
     by_seed = {result.seed: way for way, results in broken.items() for result in results}
     kinds: dict[tuple[Way, tuple[str, ...]], tuple[int, RunResult, str]] = {}
     for result in shrunk:
@@ -113,11 +119,17 @@ def collect(broken: dict[Way, list[RunResult]], shrunk: Sequence[RunResult], fol
         if folder is not None:
             path = folder / f"{file_name(way, shape)}.yaml"
             folder.mkdir(parents=True, exist_ok=True)
-            write_whole(path, text)
+            write_whole(path, text if base is None else _moved(text, result.profile, base, path))
             told = replace(result, path=str(path), repeat=f"pwsync run {path}" + _engine_of(result))
             yield Finding(way, told, len(broken[way]), path)
         else:
             yield Finding(way, result, len(broken[way]))
+
+
+def _moved(text: str, profile: str, base: Path, path: Path) -> str:
+    """The text of a file at ``path`` that stood beside ``base``."""
+    document = document_of(text, None, profile)
+    return text_of(document) if bring_along(document, base, path) else text
 
 
 def _engine_of(result: RunResult) -> str:

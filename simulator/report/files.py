@@ -18,6 +18,16 @@ def why_not_writable(path: Path) -> str | None:
     return None
 
 
+def why_no_folder(path: Path) -> str | None:
+    """Why no files can be written into that folder, which need not be there yet; None if they can."""
+    there = next((each for each in (path, *path.parents) if os.path.lexists(each)), Path("."))
+    if not there.is_dir():
+        return f'"{there}" is no folder; name another one'
+    if not os.access(there, os.W_OK):
+        return f'the folder "{there}" can\'t be written to'
+    return None
+
+
 def write_whole(path: Path, content: str | bytes) -> None:
     """Write a file beside its place and move it there, so that nobody ever reads half of it.
 

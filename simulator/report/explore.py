@@ -1,0 +1,86 @@
+"""What random runs found: as text, JSON and JUnit XML. ``explore.schema.json`` beside this file describes the JSON.
+
+Within one ``version`` of the JSON keys are only ever added.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json as json_format
+from collections.abc import Sequence
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
+
+from pwsync import __version__
+from simulator.report.junit import junit as as_junit
+from simulator.report.text import result_text
+from simulator.scenario.result import RunResult
+
+if TYPE_CHECKING:
+    from simulator.explore.findings import Finding
+
+VERSION = 1
+
+
+def told(finding: Finding) -> str:
+    """A finding as text: what broke, where its scenario is, and how to repeat it."""
+    times = f"{finding.runs} run{'s' * (finding.runs != 1)} broke {finding.way}; the first was seed"
+    lines = [f"{times} {finding.result.seed}", result_text(finding.result)]
+    if finding.path is not None:
+        lines.append(f"written to {finding.path}; repeat it with: {finding.result.repeat}")
+    return "\n".join(lines)
+
+
+def json(findings: Sequence[Finding], seed: int, runs: int, *, seconds: float, exit_code: int) -> str:
+    """The report as JSON text. seed: of the first run; seconds: what the runs took, without shrinking."""
+    values = {
+        "version": VERSION,
+        "pwsync": __version__,
+        "exit-code": int(exit_code),
+        "seed": seed,
+        "runs": runs,
+        "seconds": round(seconds, 3),
+        "findings": [_values(finding) for finding in findings],
+    }
+    return json_format.dumps(values, indent=2, ensure_ascii=True) + "\n"
+
+
+def _values(finding: Finding) -> dict[str, Any]:
+    result = finding.result
+    return {
+        "kind": finding.way.kind,
+        "what": finding.way.what,
+        "seed": result.seed,
+        "runs": finding.runs,
+        "profile": result.profile,
+        "outcome": result.outcome,
+        "file": str(finding.path) if finding.path else None,
+        "repeat": result.repeat,
+        "failures": [asdict(failure) for failure in result.failures],
+        "harness-fault": result.harness_fault,
+        "text": result_text(result),
+    }
+
+
+def junit(findings: Sequence[Finding], seed: int, runs: int, *, seconds: float) -> str:
+    """A test case for each finding; where there is none, one for all runs, since build servers want to see a test."""
+    return as_junit([finding.result for finding in findings] or [_held(seed, runs, seconds)], seconds=seconds)
+
+
+def _held(seed: int, runs: int, seconds: float) -> RunResult:
+    """All runs as one that held."""
+    return RunResult(
+        id="explore/random-runs",
+        path="",
+        title=f"{runs} random runs from seed {seed}",
+        profile="",
+        seed=seed,
+        tags=(),
+        rules=(),
+        outcome="held",
+        failures=(),
+        trace=(),
+        digest=hashlib.sha256(b"").hexdigest(),
+        seconds=seconds,
+        repeat=f"pwsync explore --seed {seed} --runs {runs}",
+    )
