@@ -33,6 +33,9 @@ if TYPE_CHECKING:
     from simulator.scenario.file import Case
     from simulator.workers import RunFunction
 
+NOTES_MAX = 3
+"""So many files with an ``explore`` block are named."""
+
 
 def run(
     paths: Paths,
@@ -105,6 +108,7 @@ def run(
     from simulator.suite import unrunnable
 
     refuse_all(unrunnable(cases))
+    _tell_left_out(cases)
     if events is not None:
         _refuse_several(cases)
     options = RunOptions(
@@ -203,6 +207,15 @@ def _tell(results: Sequence[RunResult], seconds: float, trace: bool) -> None:
     say("\n" * broken + counts_text(results, seconds))
     if results:
         say(f"{seeds_text(results)}\ndigest {suite_digest(results)}")
+
+
+def _tell_left_out(cases: Sequence[Case]) -> None:
+    """Random runs are another command's: a file that asks for some is told of, and which command makes them."""
+    files = list(dict.fromkeys(str(case.path) for case in cases if case.scenario.explore is not None))
+    for file in files[:NOTES_MAX]:
+        complain(f"note: the explore block of {file} is left out; its random runs are made by: pwsync explore {file}")
+    if len(files) > NOTES_MAX:
+        complain(f"note: so are those of {len(files) - NOTES_MAX} more files")
 
 
 def _refuse_unwritable(*reports: Path | None) -> None:
