@@ -184,7 +184,7 @@ class ReplicationServer:
         domain = self._controller.domain
         if not name:
             raise ReplicationError(INVALID_REQUEST, "An invalid parameter was given: no naming context.")
-        if normal_dn(name) == normal_dn(domain.dn):
+        if name == domain.dn or normal_dn(name) == normal_dn(domain.dn):
             return
         try:
             parts = names.parse_dn(name)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 
 from simulator.active_directory import schema_figures as figures
 from simulator.active_directory.times import NEVER
@@ -184,6 +185,7 @@ BORN_EMPTY = frozenset(("dbcspwd", "lmpwdhistory", "logonhours", "ntpwdhistory",
 without values by replication."""
 
 
+@lru_cache(maxsize=4096)
 def attribute(name: str) -> Attribute | None:
     """The attribute of that name, whatever its case, or of that OID; None.
 
