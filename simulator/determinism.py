@@ -27,6 +27,9 @@ if TYPE_CHECKING:
 HASH_SEEDS = ("20170113", "7")
 """Seeds of the second process's hashes; the first that this process was not started with."""
 
+FAREWELL_SECONDS = 20.0
+"""How long the second process may take to end its workers."""
+
 LINES_BEFORE = 6
 """How many lines that both runs share are shown before the first that differs."""
 
@@ -45,7 +48,11 @@ def run_again(
     mine = os.environ.get("PYTHONHASHSEED")
     environment = {**os.environ, "PYTHONHASHSEED": HASH_SEEDS[0] if mine != HASH_SEEDS[0] else HASH_SEEDS[1]}
     command = [sys.executable, "-c", "from simulator.determinism import serve; serve()"]
-    with subprocess.Popen(command, env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:  # noqa: S603
+    from simulator.workers import deaf_to_control_c
+
+    with deaf_to_control_c():  # this process ends it
+        started = subprocess.Popen(command, env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE)  # noqa: S603
+    with started as process:
         tell, answers = cast("IO[bytes]", process.stdin), cast("IO[bytes]", process.stdout)
         try:
             with suppress(BrokenPipeError):  # that it has died shows at the first answer
@@ -57,7 +64,17 @@ def run_again(
         except (EOFError, pickle.UnpicklingError):
             raise SecondRunDied(f"the process of the second run died (exit code {process.wait()})") from None
         finally:
-            process.terminate()
+            _end(process)
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    """End the second process, which ends its workers; one that does not hear of it is killed."""
+    process.terminate()
+    try:
+        process.wait(FAREWELL_SECONDS)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
 
 
 def serve() -> None:

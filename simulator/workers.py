@@ -178,13 +178,13 @@ def prepare(modules: Sequence[str] = ("simulator.scenario.runner",)) -> Any:
 
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload([*modules, "simulator.workers"])
-    with _deaf_to_control_c():
+    with deaf_to_control_c():
         forkserver.ensure_running()
     return context
 
 
 @contextmanager
-def _deaf_to_control_c() -> Iterator[None]:
+def deaf_to_control_c() -> Iterator[None]:
     """What is started in this block never hears of Ctrl-C: the server would print a traceback while it imports."""
     if threading.current_thread() is not threading.main_thread():
         yield

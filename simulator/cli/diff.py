@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from simulator.cli.console import read_suite, refuse, refuse_all, say
+from simulator.cli.console import INTERRUPTED, complain, read_suite, refuse, refuse_all, say
 from simulator.cli.options import Profile, Seed, engine_of, offset_of, seed_of
 from simulator.scenario.result import ExitCode
 
@@ -57,8 +57,12 @@ def diff(
       pwsync diff FILE FILE --profile-a 2017 --profile-b current
       pwsync diff FILE FILE --engine-b my_agent:factory
     """
-    first = _lines(a, profile_a or profile, seed, to, engine_a)
-    second = _lines(b, profile_b or profile, seed, to, engine_b)
+    try:
+        first = _lines(a, profile_a or profile, seed, to, engine_a)
+        second = _lines(b, profile_b or profile, seed, to, engine_b)
+    except KeyboardInterrupt:
+        complain("stopped; nothing was compared")
+        raise typer.Exit(INTERRUPTED) from None
     from simulator.report.parting import all_differences, parting_text
 
     text = (all_differences if everything else parting_text)(first, second, (a, b), context)
@@ -84,6 +88,7 @@ def _lines(argument: str, profile: str | None, seed: str | None, to: str | None,
 
     refuse_all(unrunnable([case]))
     options = RunOptions(seed=seed_of(seed), to=offset_of(to), engine=engine_of(engine))
+    complain(f"running {case.id}" + f" with {engine}" * (engine is not None))
     result = guarded(lambda each: run_case(each, options), case)
     if result.harness_fault is not None:
         from simulator.report.text import fault_text
@@ -94,8 +99,6 @@ def _lines(argument: str, profile: str | None, seed: str | None, to: str | None,
 
 def refuse_with_fault(text: str) -> None:
     """Leave because the harness failed."""
-    from simulator.cli.console import complain
-
     complain(text)
     raise typer.Exit(ExitCode.HARNESS_FAULT)
 

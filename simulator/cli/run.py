@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import closing
 from functools import partial
 from pathlib import Path
@@ -151,6 +151,7 @@ def run_and_report(
 
     started = time.perf_counter()
     found: dict[int, RunResult] = {}
+    twice = 0
     interrupted = False
     try:
         with (
@@ -161,7 +162,8 @@ def run_and_report(
                 found[index] = result
                 display.finished(result)
         if again:
-            _run_again(cases, run_case, found, jobs)
+            for _ in _run_again(cases, run_case, found, jobs):
+                twice += 1
     except KeyboardInterrupt:
         interrupted = True
     results = [found[index] for index in sorted(found)]
@@ -169,15 +171,19 @@ def run_and_report(
     _tell(results, seconds, trace)
     if interrupted:
         asked = bool(junit or json or events)
-        complain(f"stopped after {len(results)} of {len(cases)} scenarios" + "; no report was written" * asked)
+        complain(
+            f"stopped after {len(results)} of {len(cases)} scenarios"
+            + f", {twice} of them run a second time" * again
+            + "; no report was written" * asked
+        )
         return INTERRUPTED
     if not _write_reports(results, seconds, trace, junit, json, events):
         return ExitCode.BAD_INPUT
     return exit_code(results)
 
 
-def _run_again(cases: Sequence[Case], run_case: RunFunction, found: dict[int, RunResult], jobs: int) -> None:
-    """Run the cases a second time, and put what differs into the results."""
+def _run_again(cases: Sequence[Case], run_case: RunFunction, found: dict[int, RunResult], jobs: int) -> Iterator[int]:
+    """Run the cases a second time, and put what differs into the results; yields the index of each that has run."""
     from simulator.cli.progress import progress
     from simulator.determinism import SecondRunDied, compared, run_again
 
@@ -188,6 +194,7 @@ def _run_again(cases: Sequence[Case], run_case: RunFunction, found: dict[int, Ru
                 if found[index].outcome != "harness-fault":
                     found[index] = compared(found[index], second)
                 display.finished(found[index])
+                yield index
     except SecondRunDied as problem:
         complain(f"error: {problem}")
         raise typer.Exit(ExitCode.HARNESS_FAULT) from None

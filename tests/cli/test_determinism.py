@@ -36,7 +36,7 @@ class TestRun:
         assert checked.out.splitlines()[-1] == capsys.readouterr().out.splitlines()[-1]
         assert "the same again, in another process" in checked.err
 
-    @pytest.mark.parametrize("agent", ["by_order_of_a_set", "by_process"])
+    @pytest.mark.parametrize("agent", ["by_order_of_a_set", "by_process", "by_the_time", "by_address"])
     def test_differs(self, agent: str, capsys: pytest.CaptureFixture[str]) -> None:
         """An agent whose second run differs ends with 4, and the first line that differs is shown in both forms."""
         code = run_app(["run", str(SCENARIO), "--check-determinism", "--engine", f"{AGENTS}:{agent}"])
