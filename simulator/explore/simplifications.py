@@ -199,10 +199,14 @@ def simpler_passwords(view: View) -> Candidates:
     if "directory" in (view.document.get("given") or {}):
         found = [text for text in found if text in _set_here(view.document)]
     names = {text: Quoted(f"Pass-word-{number}") for number, text in enumerate(found, 1)}
-    if (yield _relabelled(view.document, names)) is not None:
+    too_short = "password-too-short" in view.way.detail
+    if not too_short and (yield _relabelled(view.document, names)) is not None:
         return
     for number, (text, name) in enumerate(names.items(), 1):
-        for simpler in (name, Quoted(f"Pw-{number}")) if text not in names.values() else ():
+        short = Quoted(f"Pw-{number}")
+        for simpler in (short, name) if too_short else (name, short):
+            if text == simpler:
+                break
             if simpler not in names and (taken := (yield _relabelled(view.document, {text: simpler}))) is not None:
                 view = taken
                 break

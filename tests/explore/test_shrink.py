@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from datetime import timedelta
 from pathlib import Path
 from textwrap import dedent
 
@@ -18,6 +19,7 @@ from simulator.explore.writing import BadDocument, Document, Quoted, case_of, do
 from simulator.scenario.file import load
 from simulator.scenario.result import Failure
 from simulator.scenario.runner import run_case
+from simulator.scenario.values import parse_offset
 
 SHIPPED = Path(__file__).resolve().parents[2] / "scenarios"
 HEAD = "scenario: A test\nwhy: it is one\nrules: [cycle.two-minutes]\n"
@@ -197,6 +199,119 @@ class TestShrinker:
             Shrinker(sound, "test.yaml")
         with pytest.raises(Holds, match="does not fail in this way: converges"):
             Shrinker(document(WRONG), "test.yaml", way=Way("invariant", "converges"))
+
+
+COUNTED = """\
+start: 2017-02-20T07:30:00Z   # the week of the move
+seed: 17
+given:
+  forest: {domains: {contoso.example: {controllers: [dc1, dc2]}, emea.contoso.example: {controllers: [dc3]}}}
+  users:
+    - {name: alice, password: "Winter-2016!", display-name: "Alice Petersen", attributes: {department: "Sales"}}
+    - {name: bob, password: "Winter-2016!b", domain: emea.contoso.example}
+  population: {count: 3}
+faults:
+  - {on: directory.read-passwords, domain: emea.contoso.example, between: [+5m, +9m], fail: 1722}
+timeline:
+  - at: +1m
+    do:
+      - ad.change-password: {user: alice, password: "Spring-2017!", on: dc2}
+      - ad.change-password: {user: bob, password: "Spring-2017!b"}
+  - at: +7m
+    do: {ad.change-password: {user: alice, password: "Summer-2017!", on: dc1}}
+  - at: +9m
+    expect:
+      - cloud.sign-in: {user: alice, password: "Summer-2017!", result: ok}
+      - cloud.writes: {user: alice, by: sync, since: +0s, count: 3}   # wrong, it is two
+  - at: +1h
+    do: {ad.change-password: {user: alice, password: "Autumn-2017!"}}
+  - at: +2h
+    expect:
+      - event-log: {id: 656, user: alice, since: +50m, count: 0}
+      - cloud.history: {user: alice, is: ["Winter-2016!", "Autumn-2017!"]}
+"""
+
+
+def shortened(text: str, folder: Path, *options: str) -> Document:
+    """What the command makes of a file."""
+    path = written(folder, text)
+    assert run_app(["shrink", str(path), *options]) == 0
+    target = folder / "test.shrunk.yaml"
+    assert run_app(["check", str(target)]) == 0
+    return document_of(target.read_text(encoding="utf-8"), None, "2017")
+
+
+class TestMeaning:
+    """What is left of a file of many people and places still says what it said."""
+
+    def test_count(self, tmp_path: Path) -> None:
+        """Of one write too few one too few is left, and not that there was none where none could be."""
+        told = shortened(COUNTED, tmp_path)
+        assert [*told] == ["scenario", "why", "rules", "given", "timeline", "profile"]
+        assert told["given"] == {"users": [{"name": "alice", "password": "Pass-word-1"}]}
+        first, last = told["timeline"]
+        assert first["do"] == [{"ad.change-password": {"user": "alice", "password": "Pass-word-2"}}]
+        assert last["expect"] == [{"cloud.writes": {"user": "alice", "by": "sync", "since": "+0s", "count": "2"}}]
+        assert told["why"] == "it is one Shrunk from test.yaml; it fails: expectation: cloud.writes of alice."
+
+    def test_what_it_looks_at(self, tmp_path: Path) -> None:
+        """An expectation looks at the same events as before, and what it counts from moves with the rest."""
+        told = shortened(COUNTED, tmp_path, "--failure", "2")
+        assert [len(step.get("do", ())) for step in told["timeline"]] == [1, 0]
+        (expected,) = told["timeline"][1]["expect"]
+        assert expected == {"event-log": {"id": "656", "user": "alice", "since": "+0s", "count": "0"}}
+        assert parse_offset(told["timeline"][1]["at"]) < timedelta(minutes=10)
+
+    def test_history(self, tmp_path: Path) -> None:
+        """Of several passwords too many one is left."""
+        told = shortened(COUNTED, tmp_path, "--failure", "3")
+        assert [len(step.get("do", ())) for step in told["timeline"]] == [1, 1, 0]
+
+    def test_list_that_vanishes(self, tmp_path: Path) -> None:
+        """A last action that goes takes its list and its entry with it."""
+        text = """\
+            given: {users: [{name: alice, password: "Winter-2016!"}]}
+            timeline:
+              - at: +5m
+                do: {cloud.reset-password: {user: alice, password: "Helpdesk-77!"}}
+                expect: {cloud.user: {user: alice, source: admin-reset, expires: +90d5m}}
+              - at: +91d
+                do: {ad.unlock: {user: alice}}
+                expect: {cloud.sign-in: {user: alice, password: "Helpdesk-77!", result: ok}}
+        """
+        told = shortened(dedent(text), tmp_path)
+        assert [len(step.get("do", ())) for step in told["timeline"]] == [1, 0]
+
+    def test_file_beside_it(self, tmp_path: Path) -> None:
+        """A password of a file beside the scenario stays as it is, and so does the change that followed."""
+        (tmp_path / "people.ldif").write_text(
+            "dn: CN=Ben Okoro,OU=Staff,DC=contoso,DC=example\nobjectClass: user\ncn: Ben Okoro\n"
+            "sAMAccountName: ben\nuserPassword: Winter-2016!\n",
+            encoding="utf-8",
+        )
+        text = """\
+            given: {directory: people.ldif}
+            timeline:
+              - {at: +1m, do: {ad.change-password: {user: ben, password: "Spring-2017!"}}}
+              - {at: +3m, expect: {cloud.sign-in: {user: ben, password: "Winter-2016!", result: ok}}}
+        """
+        first, last = shortened(dedent(text), tmp_path)["timeline"]
+        assert first["do"] == [{"ad.change-password": {"user": "ben", "password": "Pass-word-1"}}]
+        assert last["expect"][0]["cloud.sign-in"]["password"] == "Winter-2016!"
+
+    def test_password_that_has_to_be_short(self, tmp_path: Path) -> None:
+        """A password that is refused for its length gets another short one, and the policy that asked for more goes."""
+        text = """\
+            given:
+              forest: {domains: {contoso.example: {policy: {min-length: 14, max-age: 30d}}}}
+              users: [{name: alice, password: "A-very-long-password-1"}]
+            timeline:
+              - {at: +31m, do: {ad.reset-password: {user: alice, password: "Short-2017!"}}}
+        """
+        told = shortened(dedent(text), tmp_path)
+        assert told["timeline"] == [{"at": "+0s", "do": [{"ad.reset-password": {"user": "alice", "password": "Pw-2"}}]}]
+        assert told["given"]["users"] == [{"name": "alice", "password": "Pw-1"}]
+        assert "forest" not in told["given"]
 
 
 class TestReductions:
