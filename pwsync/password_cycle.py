@@ -44,7 +44,7 @@ from pwsync.password_reading import DomainReading, PasswordReader, Reading
 from pwsync.process import Process
 from pwsync.retry_queue import RetryQueue, change_of, holds, tell_refusal
 from pwsync.settings import BATCH_SIZE_MAX, Connector
-from pwsync.stamp import Sent
+from pwsync.stamp import Sent, Stamp
 from pwsync.state import DomainState, PasswordState
 from pwsync.tenant.messages import CredentialItem, CredentialResult
 
@@ -279,6 +279,9 @@ class PasswordCycle:
                 state.pending, state.nt = stamp, user.nt
             elif not (due or turned):
                 return
+        elif due and pending is None and state.attempted and state.attempted > (state.applied or _NEVER):
+            # The controller lags behind: the newer one that was left out then has been read, and won't come by itself.
+            state.pending = Stamp(*state.attempted, 0)
         elif not (due or turned):
             return  # older than what is known: a controller that lags behind
         self._state.touch_password(state)
@@ -293,7 +296,7 @@ class PasswordCycle:
             out = not record.password_wanted
         if out:
             self._retries.give_up([state])
-            state.leave_out(left_out_status(None if record is None else record.left_out))
+            state.leave_out(left_out_status(None if record is None else record.left_out), user.stamp)
             self._state.note_attempt(state, self._ports.clock(), None if user.stamp is None else user.stamp.changed)
             self._state.touch_password(state)
             self._collected = True

@@ -80,7 +80,7 @@ class PasswordState:
 
     pending: the change that still has to go out. forced: send it even if the tenant has it. due: read it from the
     directory in the next password cycle. nt: the NT hash while it waits, in memory only. attempted and applied: the
-    last change that was sent, and that the tenant took; nothing below them is ever sent.
+    last change that was sent, or may have been, and that the tenant took; nothing below them is ever sent.
     """
 
     anchor: str
@@ -100,8 +100,14 @@ class PasswordState:
         """Is there anything left to do for it?"""
         return self.pending is not None or self.due
 
-    def leave_out(self, status: str) -> None:
-        """A rule keeps the password here: nothing of it waits any more, and its hash is forgotten."""
+    def leave_out(self, status: str, read: Stamp | None = None) -> None:
+        """A rule keeps the password here: nothing of it waits any more, and its hash is forgotten.
+
+        That it was changed is not forgotten (read: the change just read): the controller does not tell of it again, and
+        a process that died may have sent it.
+        """
+        for stamp in filter(None, (self.pending, read)):
+            self.attempted = stamp.sent if self.attempted is None else max(self.attempted, stamp.sent)
         self.pending, self.nt, self.forced, self.due, self.status = None, None, False, False, status
 
 

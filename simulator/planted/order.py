@@ -8,6 +8,7 @@ from pwsync import password_cycle
 from pwsync.failures import RETRIED
 from pwsync.password_cycle import PasswordCycle
 from pwsync.stamp import Stamp
+from pwsync.state import PasswordState
 from simulator.active_directory.controllers import Controller
 from simulator.active_directory.times import TICKS_PER_SECOND
 from simulator.planted.plant import Bed
@@ -129,6 +130,27 @@ def first_pending_stands(true: Any, self: Any, user: Any, domain: Any, *, forced
     state = self._state.passwords.get(user.anchor)
     if state is None or state.pending is None or state.nt is None or forced:
         true(self, user, domain, forced=forced)
+
+
+@BED.instead(PasswordState, "leave_out", breaks="order.never-older")
+def left_out_is_forgotten(true: Any, self: Any, status: str, read: Any = None) -> None:
+    """Forgets, of a user who is left out, what was read or on its way. Hurts who comes back when a controller lags."""
+    before = self.attempted
+    true(self, status, read)
+    self.attempted = before
+
+
+@BED.instead(PasswordCycle, "_take_change", breaks="delta.within-minutes")
+def who_comes_back_is_read_once(true: Any, self: Any, user: Any, domain: Any, *, forced: bool) -> None:
+    """Reads who came into scope once, and is content with an old password. Hurts users of a controller that lags.
+
+    Their newer password was read when they were left out, and no controller tells of it again.
+    """
+    true(self, user, domain, forced=forced)
+    state = self._state.passwords.get(user.anchor)
+    if state is not None and state.pending is not None and state.pending.sent > user.stamp.sent:
+        state.pending = None
+        self._state.touch_password(state)
 
 
 @BED.instead(Controller, "now", breaks="order.chronological")

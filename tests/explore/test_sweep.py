@@ -111,7 +111,7 @@ class TestKinds:
 
     def test_operators_do_not_wait(self) -> None:
         """A commit that an operator waits for is not delayed."""
-        assert "delay" in kinds_of("store.commit", ())
+        assert {"delay", "lose-request", "lose-response"} < set(kinds_of("store.commit", ()))
         assert "delay" not in list(kinds_of("store.commit", (), by_hand=True))
 
 
@@ -387,6 +387,24 @@ class TestOnceAccused:
         """The rerun is made, and holds."""
         path, _, row = name.partition("::")
         case = next(case for case in load(ROOT / f"scenarios/{path}.yaml").cases if case.row == (row or None))
+        found = swept(case, only=read_only(only))
+        assert (found.done, names(found)) == (1, [])
+
+
+class TestOnceFound:
+    """Reruns that showed a fault of the agent once."""
+
+    CASES = (
+        ("order/sent-and-not-heard-of", "store.commit@+2m:crash-after"),
+        ("order/sent-and-not-heard-of", "store.commit@+2m#2:crash-before"),
+        ("order/sent-and-not-heard-of", "store.commit@+2m#2:lose-request"),
+        ("order/sent-and-not-heard-of", "directory.read-passwords@+2m:delay"),
+    )
+
+    @pytest.mark.parametrize(("name", "only"), CASES, ids=[f"{name}-{only}" for name, only in CASES])
+    def test_holds(self, name: str, only: str) -> None:
+        """The rerun is made, and holds."""
+        (case, *_) = load(ROOT / f"scenarios/{name}.yaml").cases
         found = swept(case, only=read_only(only))
         assert (found.done, names(found)) == (1, [])
 
