@@ -18,7 +18,7 @@ from urllib.parse import urlsplit
 
 import requests
 from requests.structures import CaseInsensitiveDict
-from requests.utils import get_encoding_from_headers
+from requests.utils import check_header_validity, get_encoding_from_headers
 
 from simulator.azure_ad.doubles import Application, send
 
@@ -77,7 +77,14 @@ class DirectSession(requests.Session):
         prepared = requests.PreparedRequest()
         prepared.method = method.upper()
         prepared.url = _prepared_url(url)
-        prepared.prepare_headers({**self.headers, **(headers or {})})
+        prepared.headers = CaseInsensitiveDict()
+        merged: dict[str, Any] = {**self.headers, **(headers or {})}
+        for name, value in merged.items():
+            if type(value) is str:
+                _check_header(name, value)
+            else:
+                check_header_validity((name, value))
+            prepared.headers[name] = value
         prepared.prepare_body(data, None)
         return prepared
 
@@ -92,6 +99,12 @@ def _prepared_url(url: str) -> str:
     prepared = requests.PreparedRequest()
     prepared.prepare_url(url, None)
     return prepared.url or ""
+
+
+@lru_cache(maxsize=1024)
+def _check_header(name: str, value: str) -> None:
+    """Raise what requests raises for a header that is none; nearly all headers have been seen before."""
+    check_header_validity((name, value))
 
 
 @lru_cache(maxsize=256)

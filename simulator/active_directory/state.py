@@ -299,11 +299,17 @@ class Domain:
 
     def by_guid(self, guid: UUID, on: str | None = None) -> Account:
         """A user by objectGUID, deleted ones too, on one controller or as it will be everywhere. Raises Refusal."""
-        holders = self.controllers.values() if on is None else (self.controllers[on],)
-        entries = [controller.replica.by_guid.get(guid.bytes_le) for controller in holders]
-        if not any(entry is not None and entry.kind.is_account for entry in entries):
-            raise Refusal("no-such-user", f"no user in {self.name} has the GUID {guid}")
-        return newest_of([entry for entry in entries if entry is not None])
+        octets = guid.bytes_le
+        if on is not None or len(self.controllers) == 1:
+            entry = self.controller(on).replica.by_guid.get(octets)
+            if entry is not None and entry.kind.is_account:
+                return Account(entry)
+        else:
+            held = [controller.replica.by_guid.get(octets) for controller in self.controllers.values()]
+            entries = [entry for entry in held if entry is not None]
+            if any(entry.kind.is_account for entry in entries):
+                return newest_of(entries)
+        raise Refusal("no-such-user", f"no user in {self.name} has the GUID {guid}")
 
     def accounts(self, on: str | None = None) -> Iterator[Account]:
         """All users that are not deleted, in order of creation; built-in ones and the connector's account too.

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 import sys
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from io import BytesIO
 from types import TracebackType
 from typing import Any, Protocol
@@ -103,9 +104,7 @@ def _environ(request: requests.PreparedRequest) -> dict[str, Any]:
     body = request.body or b""
     data = body.encode() if isinstance(body, str) else bytes(body)
     environ: dict[str, Any] = {
-        f"HTTP_{name.upper().replace('-', '_')}": _text(value)
-        for name, value in request.headers.items()
-        if name.lower() not in _OWN_KEYS
+        _key(name): _text(value) for name, value in request.headers.items() if name.lower() not in _OWN_KEYS
     }
     environ.update(
         {
@@ -129,6 +128,12 @@ def _environ(request: requests.PreparedRequest) -> dict[str, Any]:
         }
     )
     return environ
+
+
+@lru_cache(maxsize=256)
+def _key(name: str) -> str:
+    """The key of a header in a WSGI environment."""
+    return f"HTTP_{name.upper().replace('-', '_')}"
 
 
 def _text(value: str | bytes) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
+from functools import lru_cache
 from http import HTTPStatus
 from types import TracebackType
 from typing import Any, Protocol
@@ -90,9 +91,15 @@ def host_of(environ: Mapping[str, Any]) -> str:
 
 
 def _headers(environ: Mapping[str, Any]) -> dict[str, str]:
-    headers = {name[5:].replace("_", "-").lower(): value for name, value in environ.items() if name[:5] == "HTTP_"}
+    headers = {_header(key): value for key, value in environ.items() if key[:5] == "HTTP_"}
     headers["content-type"] = environ.get("CONTENT_TYPE", "")
     return headers
+
+
+@lru_cache(maxsize=256)
+def _header(key: str) -> str:
+    """The name of a header, lower case, by its key in a WSGI environment."""
+    return key[5:].replace("_", "-").lower()
 
 
 def _status_line(status: int) -> str:

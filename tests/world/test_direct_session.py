@@ -58,7 +58,7 @@ class TestPreparing:
         assert (made.method, made.url, made.body) == (wanted.method, wanted.url, wanted.body)
         assert dict(made.headers) == dict(wanted.headers)
 
-    @pytest.mark.parametrize("headers", [{"X": "a\nb"}, {"X": " a"}, {"X": 3}])
+    @pytest.mark.parametrize("headers", [{"X": "a\nb"}, {"X": " a"}, {"X": 3}, {"X": ["a"]}])
     def test_refuses_headers_that_requests_refuses(self, headers: dict[str, Any]) -> None:
         """What can be no header raises the same exception."""
         session, plain = DirectSession(), requests.Session()
