@@ -362,6 +362,7 @@ def reboot(world: World, what: Any, sessions: Sessions) -> str:
 @action("cloud.create-user")
 def create_cloud_user(world: World, what: Any, sessions: Sessions) -> str:
     add_cloud_user(world, what.user, what.password)
+    world.tenant_answered()
     return world.passwords.label(what.user, what.password)
 
 
