@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -14,6 +15,7 @@ from simulator.scenario.result import ExitCode
 
 if TYPE_CHECKING:
     from simulator.scenario.file import Case
+    from simulator.scenario.runner import RunOptions
 
 CONTEXT = 6
 """Lines before the parting, and after it in each of the two, that are shown unless told otherwise."""
@@ -58,42 +60,64 @@ def diff(
       pwsync diff FILE FILE --engine-b my_agent:factory
     """
     try:
-        first = _lines(a, profile_a or profile, seed, to, engine_a)
-        second = _lines(b, profile_b or profile, seed, to, engine_b)
+        read_first = _source(a, profile_a or profile, seed, to, engine_a)
+        read_second = _source(b, profile_b or profile, seed, to, engine_b)
+        first, second = read_first(), read_second()
     except KeyboardInterrupt:
         complain("stopped; nothing was compared")
         raise typer.Exit(INTERRUPTED) from None
     from simulator.report.parting import all_differences, parting_text
 
-    text = (all_differences if everything else parting_text)(first, second, (a, b), context)
+    names = (a, b) if a != b else (_name("A", a, profile_a, engine_a), _name("B", b, profile_b, engine_b))
+    text = (all_differences if everything else parting_text)(first, second, names, context)
     if text:
         say(text)
         raise typer.Exit(ExitCode.BROKE)
     say(f"the same, {len(first)} line{'s' * (len(first) != 1)}")
 
 
-def _lines(argument: str, profile: str | None, seed: str | None, to: str | None, engine: str | None) -> list[str]:
-    """The trace that an argument names, or that its run leaves."""
+def _name(letter: str, argument: str, profile: str | None, engine: str | None) -> str:
+    """What tells one of two from the other that is named alike."""
+    found = f"{argument}[{profile}]" if profile else argument
+    return f"{letter} ({found} with {engine})" if engine else f"{letter} ({found})"
+
+
+def _source(
+    argument: str, profile: str | None, seed: str | None, to: str | None, engine: str | None
+) -> Callable[[], list[str]]:
+    """What gives the trace that an argument names, or that its run leaves; what is bad about it is refused here."""
     from simulator.suite import SUFFIX, split_row
 
     path, row = split_row(argument)
     if row is None and path.suffix != SUFFIX:
         if engine is not None:
             refuse(f'"{argument}" is a trace and has no agent', f"an agent runs a scenario (*{SUFFIX})")
-        return _read(path)
+        lines = _read(path)
+        return lambda: lines
     case = _case(argument, profile)
-    from simulator.scenario.runner import RunOptions, run_case
+    from simulator.scenario.runner import RunOptions
     from simulator.suite import unrunnable
-    from simulator.workers import guarded
 
     refuse_all(unrunnable([case]))
     options = RunOptions(seed=seed_of(seed), to=offset_of(to), engine=engine_of(engine))
+    return lambda: _run(argument, case, options)
+
+
+def _run(argument: str, case: Case, options: RunOptions) -> list[str]:
+    """The trace that a run leaves. That an agent ended it before its time is said."""
+    from simulator.scenario.runner import run_case
+    from simulator.workers import guarded
+
+    engine = options.engine
     complain(f"running {case.id}" + f" with {engine}" * (engine is not None))
     result = guarded(lambda each: run_case(each, options), case)
     if result.harness_fault is not None:
         from simulator.report.text import fault_text
 
         refuse_with_fault(fault_text(replace(result, id=argument)))
+    for failure in result.failures:
+        if failure.kind == "agent":
+            complain(f"{case.id} ended early, at {failure.at}: {failure.got}")
     return list(result.trace)
 
 
@@ -104,21 +128,30 @@ def refuse_with_fault(text: str) -> None:
 
 
 def _read(path: Path) -> list[str]:
-    from simulator.report.parting import trace_lines
+    from simulator.report.parting import NoTrace, trace_lines
+    from simulator.scenario.errors import FileError
+    from simulator.scenario.result import Position
 
     try:
         text = path.read_text(encoding="utf-8")
     except UnicodeDecodeError as error:
-        refuse(f'"{path}" is no trace: it is not UTF-8 at byte {error.start}')
+        refuse(f'"{path}" is no trace: it is not UTF-8 at byte {error.start}',
+               "a trace is what pwsync run FILE --trace prints, or the NAME.trace that --update writes")  # fmt: skip
     except OSError as error:
         refuse(f'can\'t read "{path}": {error.strerror}', "name a trace, or a scenario file to run")
     try:
         return trace_lines(text)
-    except ValueError as problem:
-        refuse(f'"{path}" is no trace: {problem}', "a line of a trace begins with its offset: +2m  people  ...")
+    except NoTrace as problem:
+        place = Position(str(path), problem.number, 1)
+        complain(FileError(str(problem), place, problem.line, problem.hint).render())
+        raise typer.Exit(ExitCode.BAD_INPUT) from None
 
 
 def _case(argument: str, profile: str | None) -> Case:
+    from simulator.profile import PROFILES
+
+    if profile is not None and profile not in PROFILES:
+        refuse(f'there is no profile "{profile}"', "the profiles are: " + ", ".join(PROFILES))
     suite = read_suite([argument])
     cases = [case for case in suite.cases if profile is None or case.profile == profile]
     if len(cases) != 1:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from simulator.cli.console import INTERRUPTED, complain, refuse, refuse_all, say
+from simulator.cli.console import INTERRUPTED, check_overwritten, complain, refuse, refuse_all, say
 from simulator.cli.options import Engine, Profile, chosen_cases, engine_of
 from simulator.scenario.result import ExitCode
 
@@ -51,6 +51,7 @@ def shrink(
       pwsync shrink scenarios/incident/mine.yaml
       pwsync shrink scenarios/incident/mine.yaml::first-row -o short.yaml
     """
+    from simulator.explore.shrink import MARK
     from simulator.report.files import why_not_writable
     from simulator.suite import unrunnable
 
@@ -68,6 +69,7 @@ def shrink(
         refuse(f'can\'t write "{target}"', reason)
     if target.resolve() == source.resolve():
         refuse(f'"{target}" is the scenario itself', "give the shrunk one another name")
+    check_overwritten(target, lambda before: MARK.encode() in before, "-o")
     if case.scenario.given.directory is not None and target.resolve().parent != source.resolve().parent:
         refuse(
             "the scenario takes its directory from a file beside it", f'write it there too: -o "{source.parent}/..."'
@@ -100,7 +102,10 @@ def _shrink(case: Case, target: Path, engine: str | None, number: int | None) ->
         try:
             shrinker = Shrinker(document, target, engine=engine, number=number, told=Progress().told)
         except Holds as reason:
-            refuse(f"{case.id} can't be shrunk: {reason}", "shrink takes a scenario that fails under pwsync run")
+            refuse(
+                f"{case.id} can't be shrunk: {reason}",
+                "pwsync run tells what fails in a scenario; shrink takes one that does",
+            )
         _refuse_unsteady(case, shrinker)
         say(f"{case.id} fails: {shrinker.way}" + _others(shrinker))
         try:
@@ -108,7 +113,12 @@ def _shrink(case: Case, target: Path, engine: str | None, number: int | None) ->
         except KeyboardInterrupt:
             interrupted = True
         shrunk = shrunk_why(shrinker.best, Path(case.path).name, shrinker.way, engine)
-        write_whole(target, text_of(shrunk))
+        text = text_of(shrunk)
+        try:
+            write_whole(target, text)
+        except OSError as error:
+            say(text)
+            refuse(f'can\'t write "{target}": {error.strerror}', "it stands above; name another file with -o")
         result = run_case(case_of(shrunk, target), shrinker.options)
     say("\n".join(told_sizes(document, shrunk)))
     say("\n" + result_text(result))
@@ -128,7 +138,7 @@ def _refuse_unsteady(case: Case, shrinker: Shrinker) -> None:
 
     again = run_case(shrinker.case, shrinker.options)
     if (again.trace, again.outcome) != (shrinker.result.trace, shrinker.result.outcome):
-        complain(f"error: {case.id} can't be shrunk: run twice, it is not the same twice\n  = {UNSTEADY_HINT}")
+        complain(f"error: {case.id} can't be shrunk: two runs of it differ\n  = {UNSTEADY_HINT}")
         raise typer.Exit(ExitCode.NOT_DETERMINISTIC)
 
 

@@ -57,6 +57,9 @@ RUNS_MAX = 3000
 CHARACTER_SECONDS = 120
 """How many seconds less make up for a time that is longer to write."""
 
+MARK = "Shrunk from "
+"""Stands in the reason of every scenario that the command has written."""
+
 Told = Callable[[int, Document], None]
 
 
@@ -95,10 +98,8 @@ def nth_way(result: RunResult, number: int) -> Way:
 
 def shrunk_why(document: Document, source: str, way: Way, engine: str | None) -> Document:
     """The document with where it comes from behind its reason."""
-    before = re.sub(
-        r" *Shrunk from \S+; it fails(?: with --engine \S+)?: .*\Z", "", document["why"].strip(), flags=re.S
-    )
-    told = f"Shrunk from {source}; it fails" + f" with --engine {engine}" * (engine is not None) + f": {way}."
+    before = re.sub(rf" *{MARK}\S+; it fails(?: with --engine \S+)?: .*\Z", "", document["why"].strip(), flags=re.S)
+    told = f"{MARK}{source}; it fails" + f" with --engine {engine}" * (engine is not None) + f": {way}."
     return {**document, "why": f"{before} {told}".strip()}
 
 

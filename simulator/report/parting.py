@@ -12,26 +12,51 @@ _LINE = re.compile(r"[+-]\d")
 _HEAD = "trace of "
 
 
+class NoTrace(Exception):
+    """A text that is no trace: where and why (its text), and what to do instead.
+
+    number: of the line that shows it, from 1. line: its text.
+    """
+
+    def __init__(self, message: str, number: int, line: str, hint: str) -> None:
+        super().__init__(message)
+        self.number, self.line, self.hint = number, line, hint
+
+
 def trace_lines(text: str) -> list[str]:
     """The lines of a trace file, or of what ``run --trace`` printed for one case; other lines around it are left out.
 
-    Raises ValueError for what is none.
+    Raises NoTrace.
     """
     lines = text.splitlines()
     heads = [number for number, line in enumerate(lines) if line.startswith(_HEAD)]
     if len(heads) > 1:
-        raise ValueError(f"there are {len(heads)} traces in it, and one is compared")
+        raise NoTrace(
+            f"there are {len(heads)} traces in it, and one is compared",
+            heads[1] + 1,
+            lines[heads[1]],
+            "print one: pwsync run FILE::row --profile P --trace",
+        )
+    begin = 0
     if heads:
-        printed: list[str] = []
-        for line in lines[heads[0] + 1 :]:
+        begin, printed = heads[0] + 1, []
+        for line in lines[begin:]:
             if not line.startswith("  "):
                 break
             printed.append(line[2:])
         lines = printed
-    for number, line in enumerate(lines, start=1):
+    for number, line in enumerate(lines, start=begin + 1):
         if not _LINE.match(line):
-            raise ValueError(f"line {number} has no offset")
+            raise NoTrace("this is no line of a trace", number, line, _instead(line))
     return lines
+
+
+def _instead(line: str) -> str:
+    if line.startswith(("{", "[")):
+        return "JSON tells results; save what pwsync run FILE --trace prints, or name the scenarios themselves"
+    if line.startswith(("scenario:", "#")):
+        return "to run a scenario, end its name in .yaml"
+    return "each begins with its offset: +2m  people  ..."
 
 
 def parting_text(first: Sequence[str], second: Sequence[str], names: tuple[str, str], context: int) -> str:

@@ -61,8 +61,11 @@ class TestTraces:
     @pytest.mark.parametrize(
         ("content", "reason"),
         [
+            (b'{"results": []}\n', "JSON tells results"),
+            (b"scenario: A\n", "end its name in .yaml"),
+            (b"\0" * 3000, "1 | "),
             (b"\xff\xfe\x00", "it is not UTF-8 at byte 0"),
-            (b"+0s a\nno offset\n", "line 2 has no offset"),
+            (b"+0s a\nno offset\n", "error: this is no line of a trace"),
             (b"trace of a\n  +0s a\n\ntrace of b\n  +0s a\n", "there are 2 traces in it, and one is compared"),
         ],
     )
@@ -92,7 +95,7 @@ class TestRuns:
         """Two profiles of one scenario part."""
         arguments = [str(SCENARIO), str(SCENARIO), "--profile-a", "2017", "--profile-b", "current"]
         assert run_app(["diff", *arguments]) == ExitCode.BROKE
-        assert "part at line" in capsys.readouterr().out
+        assert f"A ({SCENARIO}[2017]) and B ({SCENARIO}[current]) part at line" in capsys.readouterr().out
 
     def test_engines(self, capsys: pytest.CaptureFixture[str]) -> None:
         """Two agents part where the second one does something else."""
@@ -105,6 +108,17 @@ class TestRuns:
         """Of several runs one has to be chosen."""
         assert run_app(["diff", str(SCENARIO), str(GOLDEN)]) == ExitCode.BAD_INPUT
         assert "has 2 runs to take" in capsys.readouterr().err
+
+    def test_agent_that_raises(self, capsys: pytest.CaptureFixture[str]) -> None:
+        """That an agent ended its run before its time is said."""
+        arguments = [str(SCENARIO), str(SCENARIO), "--profile", "2017", "--engine-b", "cli.no_agents:raises"]
+        assert run_app(["diff", *arguments]) == ExitCode.BROKE
+        assert "ended early, at " in capsys.readouterr().err
+
+    def test_nothing_runs_before_both_are_read(self, capsys: pytest.CaptureFixture[str]) -> None:
+        """What is bad about the second one is said before the first one is run."""
+        assert run_app(["diff", str(SCENARIO), "missing.trace", "--profile", "2017"]) == ExitCode.BAD_INPUT
+        assert "running" not in capsys.readouterr().err
 
     def test_agent_of_a_trace(self, capsys: pytest.CaptureFixture[str]) -> None:
         """A trace has no agent."""
