@@ -48,14 +48,17 @@ def read_hints() -> Hints:
 
 
 def write_hints(path: Path, score: Score, before: Hints) -> None:
-    """Keep what a score has found, and of other bugs what was known before."""
-    known = {name: dict(before.known[name]) for name in score.plants if name in before.known}
+    """Keep what a score has found, and of other bugs, tried or not, what was known before."""
+    from simulator.planted import plants
+
+    every = plants()
+    known = {name: dict(before.known[name]) for name in every if name in before.known}
     for name, verdict in score.verdicts.items():
         if verdict.catches:
             entry: dict[str, Any] = {"cases": choose(verdict.catches, score.plants[name].rules)}
             count = len(verdict.files) if score.whole else before.count(name)
             known[name] = entry | ({} if count is None else {"scenarios": count})
-    text = json.dumps({name: known[name] for name in score.plants if name in known}, indent=1, ensure_ascii=True)
+    text = json.dumps({name: known[name] for name in every if name in known}, indent=1, ensure_ascii=True)
     path.write_text(text + "\n", encoding="utf-8")
 
 
