@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
 from email.utils import format_datetime, parsedate_to_datetime
+from functools import lru_cache
 from io import BytesIO
 from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
@@ -43,6 +44,9 @@ WIRES = frozenset({"cloud.token", "cloud.set-passwords", "cloud.set-objects", "c
 
 KEYS = "supplementalCredentials"
 """What has Kerberos keys in it: the world notes whose an agent has read."""
+
+REMEMBERED_SIZE = 8192
+"""Octets of the longest request that is remembered as it was read."""
 
 _UNAVAILABLE = 503
 
@@ -284,7 +288,8 @@ def classify(environ: Mapping[str, Any], body: bytes) -> tuple[str, Request | No
     if environ["HTTP_HOST"].startswith("login."):
         return ("cloud.token" if environ["REQUEST_METHOD"] == "POST" else "discovery"), None, []
     try:
-        request, items = decode_request(body)
+        request, found = decode_request(body) if len(body) > REMEMBERED_SIZE else _decoded(body)
+        items = list(found)
     except BinaryXmlError:
         return "unreadable", None, []
     if request.operation.startswith("ProvisionAzureADSyncObjects"):
@@ -292,3 +297,9 @@ def classify(environ: Mapping[str, Any], body: bytes) -> tuple[str, Request | No
     if request.operation != "ProvisionCredentials":
         return "configuration", request, items
     return ("cloud.set-passwords" if items else "cloud.ping"), request, items
+
+
+@lru_cache(maxsize=512)
+def _decoded(body: bytes) -> tuple[Request, list[CredentialItem]]:
+    """What is in the body of a request, which nobody changes: reruns of one scenario send the same ones."""
+    return decode_request(body)

@@ -36,7 +36,6 @@ _APPLICATION_ROLE = "0997a1d0-0d1d-4acb-b408-d5ca73121e90"
 """What the claim ``wids`` of an application's own token holds (product documentation)."""
 PASSWORD_CHANGE_URL = "https://portal.microsoftonline.com/ChangePassword.aspx"  # noqa: S105 - the claim pwd_url
 
-_VERIFIED_KEPT = 256
 _SIZE_MAX = 16_384
 
 
@@ -50,7 +49,6 @@ class TokenIssuer:
     def __init__(self, clock: Callable[[], datetime], tenant_id: str) -> None:
         self._clock = clock
         self._tenant_id = tenant_id
-        self._verified: dict[str, Mapping[str, Any]] = {}
 
     def access_token(self, user: CloudUser, session: Session, resource: str, scopes: str) -> str:
         """A token for ``resource`` that lives as long as the session's access does."""
@@ -124,12 +122,7 @@ class TokenIssuer:
 
     def check(self, token: str, audience: str) -> Mapping[str, Any]:
         """The claims of a valid access token for ``audience``. Raises InvalidToken."""
-        claims = self._verified.get(token)
-        if claims is None:
-            claims = _verify(token)
-            if len(self._verified) >= _VERIFIED_KEPT:
-                del self._verified[next(iter(self._verified))]
-            self._verified[token] = claims
+        claims = _verify(token)
         now = self._clock().timestamp()
         if claims.get("iss") != f"https://sts.windows.net/{self._tenant_id}/":
             whose = "no access token" if claims.get("tid") == self._tenant_id else "another tenant's"
@@ -169,6 +162,7 @@ def _signature(signed: str) -> str:
     return encode_part(_private_key().sign(signed.encode(), PKCS1v15(), SHA256()))
 
 
+@lru_cache(maxsize=256)
 def _verify(token: str) -> Mapping[str, Any]:
     """The claims of a token that is signed with our key. The texts of what is refused here are unconfirmed."""
     if not token:
