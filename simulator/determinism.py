@@ -118,7 +118,12 @@ def compared(first: RunResult, second: RunResult) -> RunResult:
             because=tuple(first.trace[max(0, number - 1 - LINES_BEFORE) : number - 1]),
             rules=first.rules,
         )
-    return replace(first, outcome="not-deterministic", failures=(*first.failures, failure))
+    return replace(
+        first,
+        outcome="not-deterministic",
+        failures=(*first.failures, failure),
+        repeat=f"{first.repeat} --check-determinism",
+    )
 
 
 def parting(first: Sequence[str], second: Sequence[str]) -> tuple[int, str | None, str | None]:

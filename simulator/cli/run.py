@@ -152,7 +152,7 @@ def run_and_report(
     started = time.perf_counter()
     found: dict[int, RunResult] = {}
     twice = 0
-    interrupted = False
+    interrupted, died = False, ""
     try:
         with (
             closing(run_cases(cases, run_case, jobs=jobs, keep_trace=trace or again)) as stream,
@@ -166,11 +166,16 @@ def run_and_report(
                 twice += 1
     except KeyboardInterrupt:
         interrupted = True
+    except SecondRunFailed as problem:
+        died = str(problem)
     results = [found[index] for index in sorted(found)]
     seconds = time.perf_counter() - started
     _tell(results, seconds, trace)
+    asked = bool(junit or json or events)
+    if died:
+        complain(f"error: {died}" + "; no report was written" * asked)
+        return ExitCode.HARNESS_FAULT
     if interrupted:
-        asked = bool(junit or json or events)
         complain(
             f"stopped after {len(results)} of {len(cases)} scenarios"
             + f", {twice} of them run a second time" * again
@@ -182,8 +187,15 @@ def run_and_report(
     return exit_code(results)
 
 
+class SecondRunFailed(Exception):
+    """The second run could not be made to the end; the message says why."""
+
+
 def _run_again(cases: Sequence[Case], run_case: RunFunction, found: dict[int, RunResult], jobs: int) -> Iterator[int]:
-    """Run the cases a second time, and put what differs into the results; yields the index of each that has run."""
+    """Run the cases a second time, and put what differs into the results; yields the index of each that has run.
+
+    Raises SecondRunFailed.
+    """
     from simulator.cli.progress import progress
     from simulator.determinism import SecondRunDied, compared, run_again
 
@@ -196,8 +208,7 @@ def _run_again(cases: Sequence[Case], run_case: RunFunction, found: dict[int, Ru
                 display.finished(found[index])
                 yield index
     except SecondRunDied as problem:
-        complain(f"error: {problem}")
-        raise typer.Exit(ExitCode.HARNESS_FAULT) from None
+        raise SecondRunFailed(str(problem)) from None
 
 
 def _tell(results: Sequence[RunResult], seconds: float, trace: bool) -> None:

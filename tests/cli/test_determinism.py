@@ -44,6 +44,7 @@ class TestRun:
         assert code == ExitCode.NOT_DETERMINISTIC
         assert "a second run in another process parts from the first at line" in told
         assert "not deterministic, in" in told
+        assert f" --engine {AGENTS}:{agent} --check-determinism\n" in told
 
     def test_runs_before_do_not_matter(self, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
         """The second process runs the cases in the opposite order, so what one leaves behind for the next shows."""
@@ -60,7 +61,9 @@ class TestRun:
         """A second process that dies is a fault of its own, not a difference."""
         code = run_app(["run", str(SCENARIO), "--check-determinism", "--engine", f"{AGENTS}:dies_elsewhere"])
         assert code == ExitCode.HARNESS_FAULT
-        assert "the process of the second run died (exit code 9)" in capsys.readouterr().err
+        out, err = capsys.readouterr()
+        assert "the process of the second run died (exit code 9)" in err
+        assert "2 scenarios: 2 held" in out
 
 
 class TestAgain:
