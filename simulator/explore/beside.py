@@ -25,11 +25,13 @@ FAULTS = ExploreFaults(
 def draw_beside(document: Document, scenario: Scenario, seed: int) -> Document:
     """The scenario with random changes in its timeline and random faults behind its own.
 
-    What the timeline expects is left out: with other changes beside it something else may hold. Changes are resets by
-    an administrator and users' own. A user who does not exist yet, or no longer, refuses; that is no finding.
+    What the timeline expects is left out: with other changes beside it something else may hold. That an action is
+    refused stays, since a file may only then name somebody a second time; like all expectations it is not judged.
+    Changes are resets by an administrator and users' own. A user who does not exist yet, or no longer, refuses; that
+    is no finding.
     """
     random = Randomness(seed).child("explore/beside")
-    steps = [{"at": step["at"], "do": list(step["do"])} for step in document.get("timeline") or () if step.get("do")]
+    steps = [_without_expectations(step) for step in document.get("timeline") or () if step.get("do")]
     known = {user: int(_seconds(step["at"])) for step in steps for user in _created(step["do"])}
     block = scenario.explore
     changes = _changes_of(block.changes if block else None, scenario)
@@ -53,6 +55,11 @@ def draw_beside(document: Document, scenario: Scenario, seed: int) -> Document:
         "seed": str(seed),
         "timeline": [*steps, {"at": offset(length), "expect": [END]}],
     }
+
+
+def _without_expectations(step: Document) -> Document:
+    refusals = [each for each in step.get("expect") or () if "refused" in each]
+    return {"at": step["at"], "do": list(step["do"]), **({"expect": refusals} if refusals else {})}
 
 
 def _changes_of(changes: ExploreChanges | None, scenario: Scenario) -> ExploreChanges | None:

@@ -198,6 +198,18 @@ class TestBeside:
         scenario = case_of(self.exploration().plan(1), PATH).scenario
         assert [each.name for step in scenario.timeline for each in step.expect] == ["agent.cycles"]
 
+    def test_refusals_stay(self) -> None:
+        """Somebody whose creation is refused may be created later: without the refusal the file could not be read."""
+        refused = (
+            '  - at: +1m\n    do: {cloud.create-user: {user: dora, password: "p"}}\n    expect: {refused: REASON}\n'
+        )
+        again = '  - at: +2m\n    do: {cloud.create-user: {user: dora, password: "Winter-2016!"}}\n'
+        text = BASE.partition("timeline:")[0] + "timeline:\n" + refused.replace("REASON", "password-too-weak") + again
+        exploration = self.exploration(text)
+        scenario = case_of(exploration.plan(1), PATH).scenario
+        assert [each.name for step in scenario.timeline for each in step.expect] == ["refused", "agent.cycles"]
+        assert run_seed(seed_case(1), exploration).outcome == "held"
+
     def test_faults_are_those_asked_for(self) -> None:
         """Faults are of the kinds and on the wires that the block names, where they fit."""
         for seed in range(30):
