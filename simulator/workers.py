@@ -214,15 +214,12 @@ class _Pool:
         return process
 
     def run(self, cases: Sequence[Case]) -> Iterator[tuple[int, RunResult]]:
-        given, count = 0, len(cases)  # a count alone: there may be more cases than anybody could list
-        idle = self._hire(self._jobs)
-        while True:
-            while idle and given < count:
-                idle.pop().give(given, cases[given])
-                given += 1
-            busy = {worker.connection: worker for worker in self._workers if worker.index is not None}
-            if not busy:
-                return
+        count = len(cases)  # a count alone: there may be more cases than anybody could list
+        given = 0
+        for worker in self._hire(min(self._jobs, count)):
+            worker.give(given, cases[given])
+            given += 1
+        while busy := {worker.connection: worker for worker in self._workers if worker.index is not None}:
             for connection in wait(list(busy)):
                 worker = busy[connection]  # type: ignore[index]
                 index, worker.index = worker.index or 0, None
@@ -231,9 +228,11 @@ class _Pool:
                     worker.end()
                     self._workers.remove(worker)
                     result = self._faulted(cases[index], self._arguments[0], result)
-                    idle += self._hire(1 if given < count else 0)
-                else:
-                    idle.append(worker)
+                    if given < count:
+                        (worker,) = self._hire(1)
+                if given < count:  # before the result is handed on: nobody waits for what is done with it
+                    worker.give(given, cases[given])
+                    given += 1
                 yield index, result
 
     def _hire(self, count: int) -> list[_Worker]:
