@@ -129,6 +129,8 @@ def _shrink(case: Case, target: Path, engine: str | None, number: int | None) ->
     if interrupted:
         complain("stopped; what is written may not be the shortest")
         return INTERRUPTED
+    if not shrinker.is_done:
+        complain(f"stopped after {shrinker.runs} runs; what is written may not be the shortest: shrink it once more")
     return ExitCode.HELD
 
 

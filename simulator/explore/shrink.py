@@ -22,6 +22,7 @@ from simulator.explore.simplifications import (
     default_profile,
     earlier,
     fewer_keys,
+    last_at_the_end,
     numbers,
     passwords,
     simpler_passwords,
@@ -46,6 +47,7 @@ REDUCTIONS: tuple[Reduction, ...] = (
     thin(inner_lists),
     default_profile,
     earlier,
+    last_at_the_end,
     simpler_values,
     simpler_passwords,
 )
@@ -129,6 +131,7 @@ class Shrinker:
         self._told = told
         self._seen: dict[str, bool] = {}
         self.runs = 0
+        self.is_done = False
         self.best = document
         self.case = case_of(document, path)
         self.result = self._run(self.case)
@@ -147,6 +150,7 @@ class Shrinker:
             before = size(self.best)
             for reduce in REDUCTIONS:
                 self._reduce(reduce)
+        self.is_done = self.runs < self._runs_max
         return Shrunk(self.best, self.result, self.way, self.runs)
 
     def _reduce(self, reduce: Reduction) -> None:

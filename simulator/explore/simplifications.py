@@ -9,6 +9,7 @@ from datetime import timedelta
 from typing import Any
 
 from simulator.explore.document_parts import Place, paths, value_at, with_value
+from simulator.explore.plans import END
 from simulator.explore.reductions import Candidates, View
 from simulator.explore.writing import Document, Quoted
 from simulator.scenario.values import format_duration, format_offset, parse_duration, parse_offset
@@ -70,6 +71,13 @@ def earlier(view: View) -> Candidates:
                 view = taken
                 break
         index += 1
+
+
+def last_at_the_end(view: View) -> Candidates:
+    """What happens last at the end, so that no entry has to say how long it lasts."""
+    steps = view.document["timeline"]
+    if len(steps) > 1 and not steps[-1].get("do") and steps[-1].get("expect") == [END]:
+        yield {**view.document, "timeline": [*steps[:-2], {**steps[-2], "at": steps[-1]["at"]}]}
 
 
 def _gaps(gap: timedelta, *, whole_cycles: bool) -> Iterator[timedelta]:

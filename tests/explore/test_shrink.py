@@ -186,10 +186,20 @@ class TestShrinker:
         again = Shrinker(once.document, "test.yaml").shrink()
         assert text_of(again.document) == text_of(once.document)
 
+    def test_what_comes_last_says_how_long_it_lasts(self) -> None:
+        """No entry is left that only says when the scenario ends, where the last action can say it."""
+        text = WRONG.replace("result: wrong-password", "result: ok").replace("retry-after: 2m", "retry-after: 5m")
+        shrunk = Shrinker(document(text), "test.yaml", engine="world.broken_agents:TakesSilenceForDone").shrink()
+        assert shrunk.way == Way("invariant", "nothing-lost")
+        (step,) = shrunk.document["timeline"]
+        assert (step["at"], [*step]) == ("+2m", ["at", "do"])
+
     def test_runs_are_bounded(self) -> None:
         """No more runs than allowed; what was found by then still fails."""
-        shrunk = Shrinker(document(WRONG), "test.yaml", runs_max=5).shrink()
+        shrinker = Shrinker(document(WRONG), "test.yaml", runs_max=5)
+        shrunk = shrinker.shrink()
         assert shrunk.runs <= 5
+        assert not shrinker.is_done
         assert shrunk.way in ways_of(run_case(case_of(shrunk.document, "test.yaml")))
 
     def test_scenario_that_holds(self) -> None:
