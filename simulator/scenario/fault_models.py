@@ -155,6 +155,13 @@ KIND_WORDS = ("lose-request", "lose-response", "crash-before", "crash-after", "d
 _KIND = number_or_word(KIND_WORDS, 300, 599, "an HTTP status or one of " + ", ".join(KIND_WORDS))
 
 
+def effect_name(kind: int | str) -> str:
+    """The key of a fault that a kind of a random run's faults stands for: an HTTP status is an ``answer``."""
+    if isinstance(kind, int):
+        return "answer"
+    return "fail" if kind in BROKEN else kind.partition("-")[0]
+
+
 class ExploreFaults(Part):
     """Which faults a random run draws."""
 
@@ -164,6 +171,14 @@ class ExploreFaults(Part):
     ]
     kinds: Annotated[tuple[int | str, ...], listed(_KIND, at_least=1)]
     count: Drawn = Range(0, 4)
+
+    @model_validator(mode="after")
+    def _check(self) -> ExploreFaults:
+        if not any(effect_name(kind) in FITTING[on] for kind in self.kinds for on in self.on):
+            kind = self.kinds[0]
+            fits = ", ".join(wire for wire, effects in FITTING.items() if effect_name(kind) in effects)
+            raise bad("none of these kinds fits one of these wires", f"{kind} fits {fits}", key="kinds")
+        return self
 
 
 class Explore(Part):

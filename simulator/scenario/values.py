@@ -35,6 +35,9 @@ _UNITS = re.compile(
 _WHOLE = re.compile(r"0|[1-9][0-9]{0,18}")
 _COUNT = re.compile(r"(0|[1-9][0-9]{0,17})(\+?)")
 _RANGE = re.compile(r"(0|[1-9][0-9]{0,8})\.\.(0|[1-9][0-9]{0,8})")
+DRAWN_MAX = 1000
+"""Most changes or faults that a random run may be asked to draw."""
+
 _TIME = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(?:\.[0-9]{1,3})?(?:Z|[+-][0-9]{2}:[0-9]{2})")
 
 
@@ -284,4 +287,6 @@ def read_range(value: object) -> Range:
     found = Range(int(match[1]), int(match[2]))
     if found.minimum > found.maximum:
         raise bad(f"the range {text} is empty", f"expected {found.maximum}..{found.minimum}")
+    if found.maximum > DRAWN_MAX:
+        raise bad(f"{found.maximum} are more than a random run draws", f"expected at most {DRAWN_MAX}")
     return found
