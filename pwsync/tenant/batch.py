@@ -20,6 +20,7 @@ from xml.etree.ElementTree import Element
 
 from pwsync.tenant.binary_reader import decode
 from pwsync.tenant.binary_writer import encode
+from pwsync.tenant.company import Argument, write_call
 from pwsync.tenant.messages import (
     COEXISTENCE,
     PREFIXES,
@@ -115,6 +116,12 @@ def encode_credentials(header: CallHeader, items: Sequence[CredentialItem]) -> b
     return frame[: -len(_ENDS)] + b"".join(filter(None, parts)) + _ENDS
 
 
+def encode_call(header: CallHeader, **arguments: Argument) -> bytes:
+    """The bytes of a request whose arguments are plain values, in the order given."""
+    told = tuple((name, type(value), value) for name, value in arguments.items())  # 1 is equal to True, and written "1"
+    return _with_id(_call_frame(replace(header, tracking_id=_PLACE), told), header.tracking_id)
+
+
 def decode_request(data: bytes) -> tuple[Request, list[CredentialItem]]:
     """A request of any operation, and its credentials if its body is ProvisionCredentials. Raises BinaryXmlError.
 
@@ -145,6 +152,13 @@ def encode_results(results: Sequence[CredentialResult], relates_to: UUID | None 
 def _request_frame(header: CallHeader) -> bytes:
     """A request without items. All calls with one token differ in nothing but their tracking id."""
     return encode(request_envelope(header, write_credentials(())), PREFIXES, compact=True)
+
+
+@lru_cache(maxsize=16)
+def _call_frame(header: CallHeader, arguments: tuple[tuple[str, type, Argument], ...]) -> bytes:
+    """A request of plain values. The same ones are asked over and over, and differ in their tracking id alone."""
+    body = write_call(header.operation, **{name: value for name, _, value in arguments})
+    return encode(request_envelope(header, body), PREFIXES, compact=True)
 
 
 @lru_cache(maxsize=2)

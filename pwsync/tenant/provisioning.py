@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
+from functools import partial
 from typing import TYPE_CHECKING, Final, TypeVar
 from urllib.parse import urlsplit
 from uuid import UUID
@@ -146,26 +147,22 @@ class ProvisioningService:
 
     def company_configuration(self) -> CompanyConfiguration:
         """What the tenant says about itself."""
-        operation = "GetCompanyConfiguration"
-        body = company.write_call(operation, includeLicenseInformation=False)
-        return self._call(operation, _writer(body), _reader(company.read_company_configuration))
+        write = partial(batch.encode_call, includeLicenseInformation=False)
+        return self._call("GetCompanyConfiguration", write, _reader(company.read_company_configuration))
 
     def set_features(self, bits: int) -> None:
         """Switch the tenant's synchronization features: a sum of bits of :data:`pwsync.tenant.company.FEATURES`."""
-        operation = "SetCompanyDirsyncFeatures"
-        self._call(operation, _writer(company.write_call(operation, dirsyncFeatures=bits)), _done)
+        self._call("SetCompanyDirsyncFeatures", partial(batch.encode_call, dirsyncFeatures=bits), _done)
 
     def secrets_configuration(self) -> SecretsConfiguration:
         """Which secrets the tenant wants for Domain Services."""
         operation = "GetWindowsCredentialsSyncConfig"
-        body = company.write_call(operation)
-        return self._call(operation, _writer(body), _reader(company.read_secrets_configuration))
+        return self._call(operation, batch.encode_call, _reader(company.read_secrets_configuration))
 
     def finalize_export(self, total: int, successful: int) -> None:
         """Tell the service that an export of ``total`` objects is over."""
-        operation = "FinalizeExport"
-        body = company.write_call(operation, totalExported=total, successfulExportCount=successful)
-        self._call(operation, _writer(body), _done)
+        write = partial(batch.encode_call, totalExported=total, successfulExportCount=successful)
+        self._call("FinalizeExport", write, _done)
 
     def _call(self, operation: str, write: Callable[[CallHeader], bytes], read: Callable[[bytes], T]) -> T:
         """Make a call, follow redirects, and return what the answer says."""

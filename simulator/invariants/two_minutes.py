@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Iterable
 from datetime import datetime, timedelta
 
@@ -28,10 +29,11 @@ class TwoMinutes(Invariant):
         for cycle in cycles[self._seen :]:
             if cycle.kind != "password":
                 continue
-            starts = [start for start in self.world.grid_starts if start <= cycle.started]
-            if starts and (cycle.started - starts[-1]) % PERIOD:
+            passed = bisect_right(self.world.grid_starts, cycle.started)
+            start = self.world.grid_starts[passed - 1] if passed else None
+            if start is not None and (cycle.started - start) % PERIOD:
                 yield Violation(
-                    held=f"the service started at {starts[-1]:%H:%M:%S}, so cycles begin every 2 minutes from there",
+                    held=f"the service started at {start:%H:%M:%S}, so cycles begin every 2 minutes from there",
                     came=f"a password cycle began at {cycle.started:%H:%M:%S}",
                     key=str(cycle.started),
                 )

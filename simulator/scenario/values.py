@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 from typing import TYPE_CHECKING, Literal, NoReturn
 
 from pydantic_core import PydanticCustomError
@@ -109,6 +110,7 @@ def format_duration(length: timedelta) -> str:
     return "".join(parts) or "0s"
 
 
+@lru_cache(maxsize=4096)
 def format_offset(offset: timedelta) -> str:
     """The shortest text of an offset (``+90d6m``, ``+0s``); one before the start begins with ``-``."""
     return ("-" if offset < timedelta(0) else "+") + format_duration(offset)

@@ -7,8 +7,9 @@ from uuid import UUID
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pwsync.tenant.batch import encode_credentials, encode_results
+from pwsync.tenant.batch import encode_call, encode_credentials, encode_results
 from pwsync.tenant.binary_xml import encode
+from pwsync.tenant.company import Argument, write_call
 from pwsync.tenant.messages import PREFIXES, CallHeader, request_envelope, response_envelope
 from pwsync.tenant.operations import write_credentials, write_credentials_result
 
@@ -21,6 +22,21 @@ def test_request_frame(identifier: UUID, token: str, to: str) -> None:
     header = CallHeader("ProvisionCredentials", token, "1.1.380.0", identifier, to=to)
     expected = encode(request_envelope(header, write_credentials(())), PREFIXES, compact=True)
     assert expected == encode_credentials(header, ())
+
+
+@given(
+    identifier=st.uuids(),
+    token=TOKENS,
+    arguments=st.dictionaries(
+        st.sampled_from(["totalExported", "successfulExportCount", "dirsyncFeatures"]),
+        st.none() | st.booleans() | st.integers(0, 1) | st.integers(0, 2**31) | TOKENS,
+    ),
+)
+def test_plain_call_frame(identifier: UUID, token: str, arguments: dict[str, Argument]) -> None:
+    """So is one whose arguments are plain values: what is equal and written otherwise is told apart, too."""
+    header = CallHeader("FinalizeExport", token, "1.1.380.0", identifier, to="https://a.example/x")
+    expected = encode(request_envelope(header, write_call("FinalizeExport", **arguments)), PREFIXES, compact=True)
+    assert expected == encode_call(header, **arguments)
 
 
 @given(identifier=st.none() | st.uuids())
