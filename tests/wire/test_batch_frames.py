@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from uuid import UUID
 
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from pwsync.tenant.batch import encode_call, encode_credentials, encode_results
@@ -32,6 +32,8 @@ def test_request_frame(identifier: UUID, token: str, to: str) -> None:
         st.none() | st.booleans() | st.integers(0, 1) | st.integers(0, 2**31) | TOKENS,
     ),
 )
+@example(identifier=UUID(int=1), token="", arguments={"dirsyncFeatures": True})
+@example(identifier=UUID(int=1), token="", arguments={"dirsyncFeatures": 1})
 def test_plain_call_frame(identifier: UUID, token: str, arguments: dict[str, Argument]) -> None:
     """So is one whose arguments are plain values: what is equal and written otherwise is told apart, too."""
     header = CallHeader("FinalizeExport", token, "1.1.380.0", identifier, to="https://a.example/x")
