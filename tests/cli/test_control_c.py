@@ -81,6 +81,8 @@ def test_check_determinism(tmp_path: Path, jobs: str) -> None:
     code, before, after = interrupted(tmp_path, "waiting", "run", *arguments)
     assert code == 130, after
     assert "the same again, in another process" in before
+    with pytest.raises(ProcessLookupError):  # whoever started it has waited for its end
+        os.kill(int(before.split()[-1]), 0)
     assert " of them run a second time; no report was written" in after
     assert "digest " in after
     assert "Traceback" not in before + after

@@ -85,7 +85,7 @@ def waits_in_the_third_run(ports: AgentPorts) -> SyncAgent:
 def waits_in_the_second_process(ports: AgentPorts) -> SyncAgent:
     """Waits in a process that was started to run everything again, but for the scenario that begins there."""
     if os.environ.get("PYTHONHASHSEED") in HASH_SEEDS and next(_runs) == 1:
-        print("waiting", file=sys.stderr, flush=True)
+        print(f"waiting in {os.getpid()}", file=sys.stderr, flush=True)
         threading.Event().wait()
     return SyncAgent(ports)
 
