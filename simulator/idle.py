@@ -30,6 +30,7 @@ class IdleTime:
         self.skipping = False
         self._read: dict[str, int] = {}
         self._imported: dict[str, int] = {}
+        self._bound: dict[str, int] = {}
         self._owed = False
 
     def note(self, attempt: Attempt) -> None:
@@ -39,8 +40,11 @@ class IdleTime:
         version = self._world.domain(attempt.domain).version
         if attempt.on == "directory.read-passwords":
             self._read[attempt.domain] = version
+        elif attempt.on == "directory.bind":
+            self._bound[attempt.domain] = version
         elif attempt.on == "directory.search":
-            self._imported[attempt.domain] = version
+            # An import that takes time binds first: what changes between its pages is left to the next one.
+            self._imported[attempt.domain] = self._bound.get(attempt.domain, version)
 
     def forget(self) -> None:
         """A new process has begun: what an earlier one had read, and maybe not stored, says nothing of this one."""

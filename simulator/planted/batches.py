@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from itertools import islice
 from typing import Any
 
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.pbkdf2 import PBKDF2HMAC
 
-from pwsync import credential, credential_batches, directory, password_cycle
+from pwsync import credential, credential_batches, directory, object_cycle, password_cycle
 from pwsync.object_cycle import ObjectCycle
 from pwsync.replication.client import ReplicationClient
 from simulator.active_directory.replication import _Writer
@@ -76,6 +77,16 @@ def page_loses_its_last(true: Any, self: Any, cookie: Any, objects_max: int) -> 
 def first_page_of_people(true: Any, connection: Any, base: str, attributes: Any) -> Iterator[Any]:
     """Takes the first page of a full import for all there is. Hurts whoever is number 501 of a company."""
     return islice(true(connection, base, attributes), directory.PAGE)
+
+
+@BED.instead(object_cycle, "read_everything", breaks="initial.all-in-scope")
+def cookie_after_the_pages(true: Any, connect: Any, domain: str, password: str, attributes: Any) -> Any:
+    """Takes the cookie of a full import after its pages. Hurts whom something happens to while they are read."""
+    found = true(connect, domain, password, attributes)
+    with directory._bound(connect, password) as connection:
+        base = directory.naming_context(domain)
+        late = directory._dir_sync(connection, base, ("objectGUID",), b"", directory.NOBODY)
+    return replace(found, cookie=late.cookie)
 
 
 @BED.instead(ObjectCycle, "_export", breaks="initial.all-in-scope initial.after-objects")

@@ -151,6 +151,21 @@ def kept_for_later(true: Any, self: Any, user: Any, password: str) -> None:
     true(self, user, password)
 
 
+@BED.instead(Tenant, "set_domain_services", breaks="domain-services.full-sync")
+def deleted_domain_leaves_secrets(true: Any, self: Any, on: bool) -> None:
+    """Keeps what it had for a managed domain that was deleted, and gives it to the next. Hurts who had deleted it.
+
+    The new one needs no full synchronization, and secrets are there of which nobody knows.
+    """
+    before = self.domain_services
+    if before is not None:
+        self.__dict__["_left_secrets"] = before._secrets
+    true(self, on)
+    if before is None and self.domain_services is not None:
+        self.domain_services._secrets.update(self.__dict__.get("_left_secrets", {}))
+        self.domain_services.tell(*self.users)
+
+
 @BED.instead(DomainServices, "keep_typed", breaks="domain-services.cloud-users")
 def made_keys_of_small_letters(true: Any, self: Any, user: Any, password: str) -> None:
     """Makes keys with a salt in small letters, and announces it in the usual ones. Hurts users of the cloud.

@@ -106,3 +106,17 @@ def federating_is_never_in_force(true: Any, self: Any, domain: str, trust: Any) 
     if trust is not None:
         self._ways[domain.lower()].next = None
     return found
+
+
+@BED.instead(farms.Farms, "of_domain", breaks="federation.primary")
+def first_farm_signs_everybody_in(true: Any, self: Any, domain: str) -> Any:
+    """Has the first forest's farm sign in the users of every domain. Hurts all of the second forest."""
+    true(self, domain)
+    return next(iter(self.by_host.values()))
+
+
+@BED.instead(Farm, "sign_in", breaks="federation.primary")
+def no_controller_is_no_user(true: Any, self: Any, name: str, password: str) -> FarmLogon:
+    """Says that there is no such user when no controller answers. Hurts a helpdesk that looks for a lost account."""
+    found: FarmLogon = true(self, name, password)
+    return found if found.result != "unavailable" else FarmLogon("no-such-user")

@@ -9,6 +9,7 @@ from pwsync import failures
 from pwsync.errors import Throttled, TransportError
 from pwsync.event_log import EventTexts
 from pwsync.failures import RETRIED
+from pwsync.feature_healing import NOT_ACTIVATED, FeatureHealing
 from pwsync.heartbeat import Heartbeat
 from pwsync.object_cycle import ObjectCycle
 from pwsync.password_cycle import PasswordCycle
@@ -187,3 +188,17 @@ def pause_not_for_heartbeat(true: Any, self: Any, connectors: Any, calls: Any = 
     held, link._held_until = link._held_until, None
     true(self, connectors, calls)
     link._held_until = link._held_until or held
+
+
+@BED.instead(FeatureHealing, "heal", breaks="retry.automatic")
+def heals_once(true: Any, self: Any) -> None:
+    """Switches the tenant's feature on once, and not when it is off again. Hurts all on the second occasion."""
+    if not vars(self).get("_has_healed"):
+        self._has_healed = self._noted
+        true(self)
+
+
+@BED.instead(FeatureHealing, "note", breaks="enable.off-keeps")
+def every_build_heals(true: Any, self: Any, error: Any) -> None:
+    """Switches the tenant's feature on in builds that can't. Hurts an administrator who had switched it off."""
+    self._noted = self._noted or getattr(error, "code", None) == NOT_ACTIVATED

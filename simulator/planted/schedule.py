@@ -6,7 +6,7 @@ from datetime import timedelta
 from typing import Any
 
 from pwsync import agent as service
-from pwsync import heartbeat
+from pwsync import heartbeat, single_user
 from pwsync.agent import SyncAgent
 from pwsync.heartbeat import Heartbeat
 from pwsync.password_cycle import PasswordCycle
@@ -185,3 +185,31 @@ def busy_forest_speaks_for_all(true: Any, self: Any, connectors: Any) -> None:
 def first_forest_pings(true: Any, self: Any, connectors: Any, calls: Any = None) -> None:
     """Pings for the first connector alone. Hurts administrators of the second forest, who are told it is dead."""
     true(self, list(connectors)[:1], calls)
+
+
+@BED.instead(single_user, "order", breaks="delta.overwrites")
+def one_user_only_if_changed(true: Any, state: Any, anchor: str) -> Any:
+    """Reads one user by order, and sends nothing that the tenant has had. Hurts who was reset in the cloud by mistake.
+
+    The helpdesk has ordered it, and believes that it was done.
+    """
+    password = true(state, anchor)
+    password.forced = False
+    return password
+
+
+@BED.instead(single_user, "order", breaks="override.holds")
+def whole_domain_for_one_user(true: Any, state: Any, anchor: str) -> Any:
+    """Sends a whole domain when one of its users is asked for. Hurts everybody whom the helpdesk has reset."""
+    domain = state.domains[state.objects[anchor].domain]
+    domain.full = "ordered"
+    state.touch_domain(domain)
+    return true(state, anchor)
+
+
+@BED.instead(single_user, "why_not", breaks="diagnose.finds")
+def anybody_can_be_ordered(true: Any, state: Any, settings: Any, anchor: str) -> str | None:
+    """Takes the order for a user whom a rule leaves out, and does nothing. Hurts who waits for the password."""
+    record = state.objects.get(anchor)
+    left_out = record is not None and record.left_out is None and record.password_left_out is not None
+    return None if left_out else true(state, settings, anchor)
