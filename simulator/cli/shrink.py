@@ -69,7 +69,7 @@ def shrink(
         refuse(f'can\'t write "{target}"', reason)
     if target.resolve() == source.resolve():
         refuse(f'"{target}" is the scenario itself', "give the shrunk one another name")
-    check_overwritten(target, lambda before: MARK.encode() in before, "-o")
+    check_overwritten(target, lambda before: MARK.encode() in b" ".join(before.split()), "-o")
     if case.scenario.given.directory is not None and target.resolve().parent != source.resolve().parent:
         refuse(
             "the scenario takes its directory from a file beside it", f'write it there too: -o "{source.parent}/..."'

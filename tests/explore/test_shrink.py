@@ -352,6 +352,24 @@ class TestCommand:
         assert run_app(["run", str(tmp_path / "test.shrunk.yaml")]) == 1
         assert "cloud.sign-in of alice" in capsys.readouterr().out
 
+    @pytest.mark.parametrize("length", [79, 88, 100])
+    def test_again_onto_its_own(self, tmp_path: Path, length: int) -> None:
+        """What it has written it writes anew, wherever lines of the reason break, and says once where it is from."""
+        path = tmp_path / "test.yaml"
+        text = """\
+            given: {users: [{name: alice, password: "Winter-2016!"}]}
+            timeline:
+              - {at: +0s, expect: {cloud.sign-in: {user: alice, password: "Winter-2016!", result: locked}}}
+        """
+        head = HEAD.replace("it is one", " ".join(["x" * 9] * 20)[:length].strip())
+        path.write_text(head + dedent(text), encoding="utf-8")
+        assert run_app(["shrink", str(path)]) == 0
+        first = (tmp_path / "test.shrunk.yaml").read_text(encoding="utf-8")
+        assert run_app(["shrink", str(path)]) == 0
+        assert run_app(["shrink", str(tmp_path / "test.shrunk.yaml"), "-o", str(tmp_path / "again.yaml")]) == 0
+        again = (tmp_path / "again.yaml").read_text(encoding="utf-8")
+        assert " ".join(again.split()) == " ".join(first.split()).replace("from test.yaml", "from test.shrunk.yaml")
+
     def test_row_and_output(self, tmp_path: Path) -> None:
         """A row of a table is shrunk as a scenario of its own, written where it is asked for."""
         text = WRONG.replace("result: wrong-password", "result: $result") + (
