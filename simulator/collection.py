@@ -27,7 +27,7 @@ def uncollected() -> Iterator[None]:
 def patient_collector() -> Iterator[None]:
     """Let Python look for cyclic garbage seldom: a world is many small objects that live as long as it does."""
     before = gc.get_threshold()
-    gc.set_threshold(200_000, 20, 100)
+    gc.set_threshold(500_000, 20, 100)
     try:
         yield
     finally:

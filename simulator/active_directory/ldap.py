@@ -61,7 +61,11 @@ class DirectoryStrategy(MockSyncStrategy):  # type: ignore[misc] # ldap3 has no 
         """Take a request from ldap3; an unbind ends the session."""
         if message_type == "unbindRequest":
             self.session.unbind()
-        return super().send(message_type, request, controls)
+        connection = self.connection
+        if not connection.listening or connection.usage:
+            return super().send(message_type, request, controls)
+        connection.sent = (message_type, request, controls)
+        return connection.server.next_message_id(), message_type, request, controls
 
     def post_send_search(self, payload: Any) -> Any:
         """Answer a search."""
@@ -136,6 +140,8 @@ class DirectoryConnection(ldap3.Connection):  # type: ignore[misc] # ldap3 has n
         **options: Any,
     ) -> None:
         options.setdefault("return_empty_attributes", False)
+        self.sent: tuple[str, Any, Any] | None = None
+        self._request: Any = None
         super().__init__(_server(controller), user, password, client_strategy=ldap3.MOCK_SYNC, **options)
         self.strategy = DirectoryStrategy(self, controller, intercept or pass_through)
         # What ldap3's own constructor does for the strategies that it knows.
@@ -144,6 +150,17 @@ class DirectoryConnection(ldap3.Connection):  # type: ignore[misc] # ldap3 has n
         self.get_response = self.strategy.get_response
         self.post_send_single_response = self.strategy.post_send_single_response
         self.post_send_search = self.strategy.post_send_search
+
+    @property
+    def request(self) -> Any:
+        """The last request as ldap3 shows it: made only when somebody looks, which costs as much as sending it."""
+        if self.sent is not None:
+            self._request, self.sent = BaseStrategy.decode_request(*self.sent), None
+        return self._request
+
+    @request.setter
+    def request(self, shown: Any) -> None:
+        self._request, self.sent = shown, None
 
 
 def connect(

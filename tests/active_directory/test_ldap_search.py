@@ -341,3 +341,16 @@ def test_indexed_conditions_elsewhere(lab, base, name):
     admin.search(f"{base},{ROOT}", f"({name}=alice)", SUBTREE, attributes=["1.1"])
     assert admin.result["result"] == 0
     assert entries_of(admin) == []
+
+
+def test_last_request_is_shown(people):
+    """A connection shows its last request as ldap3 does, however often one looks."""
+    connection = people.people
+    connection.search(PEOPLE, "(name=alice)", LEVEL, attributes=["mail"])
+    for _ in range(2):
+        shown = connection.request
+        assert (shown["type"], shown["base"], shown["filter"]) == ("searchRequest", PEOPLE, "(name=alice)")
+    connection.modify(f"CN=carol,{PEOPLE}", {"description": [(MODIFY_ADD, ["new"])]})
+    assert (connection.request["type"], connection.request["entry"]) == ("modifyRequest", f"CN=carol,{PEOPLE}")
+    connection.request = None
+    assert connection.request is None
