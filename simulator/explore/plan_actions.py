@@ -228,7 +228,7 @@ def feature(sketch: Sketch) -> dict[str, Any]:
     return {"cloud.set-feature": {sketch.random.choice(names): sketch.random.choice(["on", "off"])}}
 
 
-@drawer("domain-services", 2)
+@drawer("domain-services")
 def domain_services(sketch: Sketch) -> dict[str, Any]:
     return {"cloud.set-domain-services": {"state": sketch.random.choice(["on", "on", "off"])}}
 

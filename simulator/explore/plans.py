@@ -23,8 +23,11 @@ ONE, CHILD, OTHER = "contoso.example", "emea.contoso.example", "fabrikam.example
 PEOPLE, OUTSIDE = Quoted("OU=People"), Quoted("OU=Outside")
 RUN_RULES = ["order.per-user", "retry.automatic"]
 
-LENGTHS = (420, 600, 900, 1200, 2000, 2700, 4500, 12_000, 90_000)
-"""How long a run may last, in seconds; the last three are for what takes hours."""
+LENGTHS = (420, 600, 900, 1200, 2000, 2700)
+"""How long a run lasts, in seconds."""
+
+LONG = (*[4500] * 8, *[12_000] * 3, 90_000)
+"""How long it lasts where time matters that is told in hours. A day costs as much as thirty other runs."""
 
 WORLD_FEATURES = (
     "several-domains", "several-forests", "several-controllers", "latency", "small-batches", "policies", "states",
@@ -115,7 +118,7 @@ def draw_plan(seed: int) -> Document:
     sketch.random = randomness.child("explore/world")
     given = _given(sketch)
     sketch.random = randomness.child("explore/timeline")
-    length = sketch.random.choice(LENGTHS if sketch.has("long", 0.3) else LENGTHS[:6])
+    length = sketch.random.choice(LONG if sketch.has("long", 0.2) else LENGTHS)
     moments = draw_moments(sketch.random, sketch.random.randint(2, 12), 0, length)
     timeline = _install(sketch, given) + draw_steps(sketch, moments)
     timeline.sort(key=lambda step: step[0])
@@ -123,7 +126,7 @@ def draw_plan(seed: int) -> Document:
     count = sketch.random.choice([0, 1, 1, 2, 2, 3, 4])
     faults = plan_faults.draw_faults(sketch.random, count, length, sketch.left_out, list(sketch.homes), sketch.domains)
     steps: list[Document] = [{"at": offset(at), "do": do} for at, do in timeline]
-    if sketch.has("looks"):
+    if sketch.has("looks", 0.5):
         sketch.random = randomness.child("explore/looks")
         creations = ("ad.create-user", "cloud.create-user")
         born = {each[name]["user"]: at for at, do in timeline for each in do for name in creations if name in each}
@@ -187,7 +190,7 @@ def _cloud(sketch: Sketch) -> Document:
         cloud["features"] = dict.fromkeys(names, "on")
     if sketch.has("federated", 0.2):
         cloud["domains"] = {sketch.domain(): "federated"}
-    if sketch.has("managed-domain", 0.5):
+    if sketch.has("managed-domain", 0.3):
         cloud["domain-services"] = "on"
     if sketch.has("policies", 0.2):
         cloud["policy"] = draw_cloud_policy(random)
