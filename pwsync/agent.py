@@ -116,12 +116,16 @@ class SyncAgent:
             dn = source_anchor if record is None else record.dn
             self._ports.event_log(self._texts.single_user_failed(self._ports.clock(), dn, source_anchor, reason))
             raise NotSupported(reason)
+        known = self._state.passwords.get(source_anchor)
+        before = (known.due, known.forced) if known is not None else (False, False)
         password = single_user.order(self._state, source_anchor)
         try:
             self._store.commit()
         except StoreError as error:
-            password.due = password.forced = False
+            password.due, password.forced = before
             self._state.touch_password(password)
+            if self._passwords is not None:
+                self._passwords.store_again()
             raise NotSupported(str(error)) from error
 
     def configure(self, **changes: Any) -> None:
@@ -316,8 +320,8 @@ class SyncAgent:
     def _keeping(self, domains: Sequence[DomainState]) -> Iterator[None]:
         """Store what an operator orders for these domains in the block.
 
-        Raises NotSupported where that can't be done. Nothing is changed then: what was is touched again, for the next
-        commit, since nobody knows whether one that failed was made.
+        Raises NotSupported where that can't be done. Nothing is changed then: what was is stored again with the next
+        cycle, since nobody knows whether a commit that failed was made.
         """
         before = [(domain, domain.password_sync, domain.full) for domain in domains]
         yield
@@ -327,6 +331,8 @@ class SyncAgent:
             for domain, password_sync, full in before:
                 domain.password_sync, domain.full = password_sync, full
                 self._state.touch_domain(domain)
+            if self._passwords is not None:
+                self._passwords.store_again()
             raise NotSupported(str(error)) from error
 
     def _switch(self, domain: DomainState, *, on: bool) -> None:

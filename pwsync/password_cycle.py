@@ -72,7 +72,7 @@ class PasswordCycle:
         self._salts = process.ports.random("salt")
         self._early = EarlyHashes(self._salts)
         self._paused: set[str] = set()
-        self._unsaved = False
+        self._unsaved = self._behind = False
         self._full = FullSync(process)
         self._healing = FeatureHealing(process)
         self._heartbeat = Heartbeat(process, self._healing)
@@ -89,13 +89,14 @@ class PasswordCycle:
             chosen = self.select()
             self._retries.tell_given_up()
             ended = self._full.count(domain for _, domain in ready)
-            if self._collected or ended or self._unsaved:
+            if self._collected or ended or self._unsaved or self._behind:
                 self._save()
             if chosen and self._process.may_send:
                 self._send_all(order(chosen))
             self._beat(ready, {state.domain for state in chosen})
             self._healing.heal()
         except StoreError as error:
+            self.store_again()
             self._tell_unsaved(error)
         finally:
             self._early.end()
@@ -112,7 +113,7 @@ class PasswordCycle:
                 raise
             self._tell_unsaved(error)
         else:
-            self._unsaved = False
+            self._unsaved = self._behind = False
 
     def _tell_unsaved(self, error: StoreError) -> None:
         """666 for each domain where another program holds the database, 665 for any other reason."""
@@ -122,6 +123,10 @@ class PasswordCycle:
             return
         for connector, _ in self._domains():
             log(self._texts.store_locked(now, connector.domain, str(error)))
+
+    def store_again(self) -> None:
+        """Something could not be stored: the next cycle does it, whether it has anything else to store or not."""
+        self._behind = True
 
     @property
     def quiet(self) -> bool:

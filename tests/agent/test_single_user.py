@@ -127,3 +127,21 @@ class TestRefusal:
         lab.on_commit = lambda number: None
         lab.run(agent, 4)
         assert lab.received() == []
+
+    def test_refused_order_takes_nothing_back(self, lab: Any) -> None:
+        """A user who is to be read anyway is read, though the order could not be stored."""
+        lab.domain.add("alice")
+        agent = lab.settled()
+        password = agent._state.passwords[lab.anchor("alice")]
+        password.due = password.forced = True
+        agent._state.touch_password(password)
+
+        def full(number: int) -> None:
+            raise OSError("no space left")
+
+        lab.on_commit = full
+        with pytest.raises(NotSupported, match="no space left"):
+            agent.sync_user(lab.anchor("alice"))
+        lab.on_commit = lambda number: None
+        lab.run(agent, 4)
+        assert lab.received() == ["alice"]

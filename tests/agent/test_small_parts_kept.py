@@ -60,7 +60,7 @@ class TestState:
         state.note_attempt(one, NOW, 5)
         one.nt, one.forced, one.due = b"n", True, True
         one.leave_out("gone")
-        assert one == PasswordState("a", "d", "CN=a", status="gone")
+        assert one == PasswordState("a", "d", "CN=a", attempted=(1, 7, b""), status="gone")
         state.note_attempt(one, NOW)
         assert state.touched.attempts == [
             Attempt(NOW, "a", 7, "none"), Attempt(NOW, "a", 5, "none"), Attempt(NOW, "a", None, "gone")

@@ -399,6 +399,7 @@ class TestOnceFound:
         ("order/sent-and-not-heard-of", "store.commit@+2m#2:crash-before"),
         ("order/sent-and-not-heard-of", "store.commit@+2m#2:lose-request"),
         ("order/sent-and-not-heard-of", "directory.read-passwords@+2m:delay"),
+        ("incident/48-marks-cleared-for-domain-services", "store.commit@+6m#2:lose-request"),
     )
 
     @pytest.mark.parametrize(("name", "only"), CASES, ids=[f"{name}-{only}" for name, only in CASES])
