@@ -2,8 +2,9 @@
 
 Ids and what they stand for follow the table of the product's troubleshooting documentation, texts a public sample where
 there is one; levels and words without a sample are unconfirmed. The source is ``Directory Synchronization``; events of
-the object engine are in :mod:`pwsync.engine_events`. Of the documented ids only 659 is never written here: it tells of
-the tenant's password policy, which this agent does not synchronize.
+the object engine are in :mod:`pwsync.engine_events`. Of the documented ids only 659 is never written here: the table
+calls it a message of password policy synchronization, and no public text says what makes the product write it, at which
+level, or in which words; this agent synchronizes no policy, so there is nothing that it could honestly stand for.
 """
 
 from __future__ import annotations

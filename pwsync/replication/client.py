@@ -96,7 +96,12 @@ def file_time(octets: bytes) -> int:
 
 
 def source_anchor(guid: UUID) -> str:
-    """The anchor that ties a cloud user to a directory object: base64 of its ``objectGUID``."""
+    """The anchor that ties a cloud user to a directory object: base64 of its ``objectGUID``.
+
+    The GUID of an object never changes, so that an exported object's anchor can't, either. Where a build takes another
+    attribute (``mS-DS-ConsistencyGuid``, from 2017 on), it can, and synchronization of the object stops until it is put
+    back (product documentation): that is not modelled.
+    """
     return b64encode(guid.bytes_le).decode()
 
 

@@ -59,6 +59,17 @@ class TestCatalogue:
         assert [name for name in plants() if not hints.cases(name)] == []
         assert [case for name in plants() for case in hints.cases(name) if case not in known] == []
 
+    def test_every_rule_has_a_witness(self) -> None:
+        """Every rule is broken by a bug that a scenario which names the rule notices, as far as hints tell."""
+        named, hints = {case.id: case.scenario.rules for case in collect([str(SHIPPED)]).cases}, read_hints()
+        shown = {
+            rule
+            for name, plant in plants().items()
+            for case in hints.cases(name)
+            for rule in set(plant.rules) & set(named[case])
+        }
+        assert shown == set(RULES)
+
     def test_says_what_is_wrong(self) -> None:
         """A bug without a word on whom it hurts is none."""
         with pytest.raises(ValueError, match="whom it hurts"):
