@@ -125,7 +125,7 @@ def _score(scorer: Scorer, display: Display, junit: Path | None, json: Path | No
     found = scorer.score
     say(f"{score_text(found)}\nin {watch.seconds:.1f} s")
     if interrupted:
-        complain("stopped: this is what was found so far")
+        complain("stopped: this is what was found so far" + "; no report was written" * bool(junit or json))
         return INTERRUPTED
     if not _write_reports(found, watch.seconds, junit, json):
         return ExitCode.HARNESS_FAULT
