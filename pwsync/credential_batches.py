@@ -9,15 +9,18 @@ import os
 import sys
 from collections import deque
 from collections.abc import Callable, Generator, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from functools import partial
 from random import Random
+from typing import Any, TypeVar
 
 from pwsync.credential import CHUNK_SIZE, SALT_SIZE, protect, protect_many
 from pwsync.last_words import LastWords
 from pwsync.state import PasswordState
+
+_T = TypeVar("_T")
 
 INLINE_MAX = 4
 """As many hashes are made at once where they are needed; for more, threads pay off."""
@@ -51,6 +54,90 @@ class Batch:
     credentials: Sequence[str]
 
 
+class Hashers:
+    """Those who hash in one cycle: a thread for each core but one, and whoever waits for a hash.
+
+    The last core belongs to the thread that reads and sends; while the next credential is not there it hashes as well.
+    More threads than cores would spend their time on handing the interpreter lock to each other.
+    """
+
+    def __init__(self) -> None:
+        self._tasks = _Tasks()
+        self._threads: ExitStack | None = None
+        self._pool: ThreadPoolExecutor
+
+    def protect(self, pairs: Sequence[tuple[bytes, bytes]]) -> Iterator[str]:
+        """Begin with (NT hash, salt) pairs; their credentials as they are asked for, in order."""
+        texts = protect_many(pairs, self._tasks)
+        if self._threads is None:
+            self._threads = ExitStack()
+            self._pool = self._threads.enter_context(ThreadPoolExecutor(_workers()))
+            self._threads.callback(self._tasks.cancel)
+            self._threads.enter_context(eager_threads())
+        for _ in range(_workers() - self._tasks.at_work):
+            self._pool.submit(self._tasks.work)
+        return texts
+
+    def end(self) -> None:
+        """Let go of the threads; what has not begun is never hashed."""
+        if self._threads is not None:
+            threads, self._threads = self._threads, None
+            threads.close()
+
+
+class _Tasks(Executor):
+    """What is to be done, in order, by as many threads as call :meth:`work`, and by those who wait for it."""
+
+    def __init__(self) -> None:
+        self._waiting: deque[Callable[[], None]] = deque()
+        self.at_work = 0
+
+    def submit(self, perform: Callable[..., _T], /, *arguments: Any, **named: Any) -> Future[_T]:
+        """A task for whoever comes to work."""
+        future: _Awaited[_T] = _Awaited(self._do_one)
+
+        def do() -> None:
+            try:
+                future.set_result(perform(*arguments, **named))
+            except BaseException as error:
+                future.set_exception(error)
+
+        self._waiting.append(do)
+        return future
+
+    def work(self) -> None:
+        """Do one task after the other until there is none left."""
+        self.at_work += 1
+        while self._do_one():
+            pass
+        self.at_work -= 1
+
+    def cancel(self) -> None:
+        """Whatever has not begun is never done."""
+        self._waiting.clear()
+
+    def _do_one(self) -> bool:
+        try:
+            do = self._waiting.popleft()
+        except IndexError:
+            return False
+        do()
+        return True
+
+
+class _Awaited(Future[_T]):
+    """A future whose result is not waited for in idleness."""
+
+    def __init__(self, help_out: Callable[[], bool]) -> None:
+        super().__init__()
+        self._help_out = help_out
+
+    def result(self, timeout: float | None = None) -> _T:
+        while not self.done() and self._help_out():
+            pass
+        return super().result(timeout)
+
+
 class EarlyHashes:
     """Credentials whose hashing began while the directory was being read, in one cycle.
 
@@ -61,21 +148,15 @@ class EarlyHashes:
     def __init__(self, salts: Random) -> None:
         self._salts = salts
         self._begun: dict[str, tuple[bytes, _Chunk, int]] = {}
-        self._threads: ExitStack | None = None
-        self._pool: ThreadPoolExecutor
+        self.hashers = Hashers()
 
     def begin(self, hashes: Sequence[tuple[str, bytes]]) -> None:
         """Begin with (source anchor, NT hash) pairs, if they are enough to be worth it."""
         if len(hashes) < EARLY_MIN:
             return
-        if self._threads is None:
-            self._threads = ExitStack()
-            self._pool = self._threads.enter_context(ThreadPoolExecutor(_workers()))
-            self._threads.callback(lambda: self._pool.shutdown(cancel_futures=True))
-            self._threads.enter_context(eager_threads())
         for start in range(0, len(hashes), CHUNK_SIZE):
             part = hashes[start : start + CHUNK_SIZE]
-            chunk = _Chunk(protect_many([(nt, self._salts.randbytes(SALT_SIZE)) for _, nt in part], self._pool))
+            chunk = _Chunk(self.hashers.protect([(nt, self._salts.randbytes(SALT_SIZE)) for _, nt in part]))
             self._begun.update((anchor, (nt, chunk, number)) for number, (anchor, nt) in enumerate(part))
 
     def take(self, user: PasswordState) -> Callable[[], str] | None:
@@ -85,10 +166,8 @@ class EarlyHashes:
 
     def end(self) -> None:
         """Forget what was not taken, and let go of the threads."""
-        if self._threads is not None:
-            threads, self._threads = self._threads, None
-            self._begun.clear()
-            threads.close()
+        self._begun.clear()
+        self.hashers.end()
 
 
 _NOT_BEGUN = (b"", None, 0)
@@ -108,14 +187,14 @@ class _Chunk:
 
 
 def in_batches(
-    ordered: Sequence[PasswordState], size: int, salts: Random, watch: LastWords, early: EarlyHashes | None = None
+    ordered: Sequence[PasswordState], size: int, salts: Random, watch: LastWords, early: EarlyHashes
 ) -> Generator[Batch, None, None]:
     """Batches of at most ``size`` users, each with its NT hash at hand. watch: hears of a thread that fails.
 
     All salts are drawn before the first hash, in sending order, so that they depend on nothing but the order. early:
-    has those already that were begun with while they were read.
+    has those already that were begun with while they were read, and ends the threads.
     """
-    begun = [None if early is None else early.take(user) for user in ordered]
+    begun = [early.take(user) for user in ordered]
     drawn = [
         (user.nt or b"", salts.randbytes(SALT_SIZE)) if had is None else None
         for user, had in zip(ordered, begun, strict=True)
@@ -125,7 +204,6 @@ def in_batches(
         for start in starts:
             yield Batch(ordered[start : start + size], [protect(*pair) for pair in drawn[start : start + size] if pair])
         return
-    workers = _workers()
     ahead: deque[tuple[int, Iterator[str]]] = deque()
 
     def made(start: int, fresh: Iterator[str]) -> Batch:
@@ -133,14 +211,14 @@ def in_batches(
             texts = [next(fresh) if had is None else had() for had in begun[start : start + size]]
         return Batch(ordered[start : start + size], texts)
 
-    with ThreadPoolExecutor(workers) as pool, eager_threads():
-        for start in starts:
-            ahead.append((start, protect_many([pair for pair in drawn[start : start + size] if pair], pool)))
-            if len(ahead) > AHEAD * workers:
-                yield made(*ahead.popleft())
-        for start, fresh in ahead:
-            yield made(start, fresh)
+    for start in starts:
+        fresh = early.hashers.protect([pair for pair in drawn[start : start + size] if pair])
+        ahead.append((start, fresh))
+        if len(ahead) > AHEAD * (_workers() + 1):
+            yield made(*ahead.popleft())
+    for start, fresh in ahead:
+        yield made(start, fresh)
 
 
 def _workers() -> int:
-    return max(2, os.cpu_count() or 2)
+    return max(1, (os.cpu_count() or 2) - 1)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import sys
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from random import Random
 from typing import Any
 
@@ -95,21 +94,12 @@ class TestEarlyHashes:
             assert sys.getswitchinterval() == pytest.approx(usual)
             assert threading.active_count() == before
 
-    def test_end_cancels(self, early: EarlyHashes, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_end_cancels(self, early: EarlyHashes, hashed: list[bytes]) -> None:
         """What has not begun when the cycle ends is not hashed any more."""
-        asked: list[Any] = []
-        submit = ThreadPoolExecutor.submit
-
-        def noting(pool: ThreadPoolExecutor, *work: Any) -> Any:
-            asked.append(future := submit(pool, *work))
-            return future
-
-        monkeypatch.setattr(ThreadPoolExecutor, "submit", noting)
-        for _ in range(10):
+        for _ in range(20):
             early.begin(hashes(250))
         early.end()
-        assert any(future.cancelled() for future in asked)
-        assert all(future.done() for future in asked)
+        assert len(hashed) < 20 * 250
 
     @pytest.mark.parametrize("count", [1, 4, 60])
     def test_with_those_that_were_not_begun(self, early: EarlyHashes, count: int) -> None:

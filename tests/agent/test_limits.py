@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from base64 import b64encode
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from datetime import UTC, datetime
 from pathlib import Path
@@ -18,9 +18,9 @@ import ldap3
 import pytest
 from ldap3.core.exceptions import LDAPExtensionError, LDAPSocketOpenError
 
-from pwsync import directory
+from pwsync import credential_batches, directory
 from pwsync.credential import ITERATIONS_MAX, Credential, nt_hash, parse, protect, protect_many, verify
-from pwsync.credential_batches import AHEAD, INLINE_MAX, SWITCH_SECONDS, in_batches
+from pwsync.credential_batches import AHEAD, INLINE_MAX, SWITCH_SECONDS, EarlyHashes, in_batches
 from pwsync.directory import NOBODY, PAGE, USERS, DirectoryError, read_changes, read_everything, read_object, try_bind
 from pwsync.errors import (
     AgentError,
@@ -139,12 +139,19 @@ def users(count: int) -> list[PasswordState]:
     return [PasswordState(f"p{number}", DOMAIN, "CN=p", nt=bytes([number]) * 16) for number in range(count)]
 
 
+@pytest.fixture
+def early() -> Iterator[EarlyHashes]:
+    made = EarlyHashes(Random(1))
+    yield made
+    made.end()
+
+
 class TestBatches:
     @pytest.mark.parametrize("count", [0, 1, INLINE_MAX, INLINE_MAX + 1, 60])
     @pytest.mark.parametrize("size", [1, 7])
-    def test_all_in_order(self, count: int, size: int) -> None:
+    def test_all_in_order(self, early: EarlyHashes, count: int, size: int) -> None:
         """Every user comes once, in order, with a credential of his hash and of the next salt."""
-        batches = list(in_batches(users(count), size, Random(1), LastWords(pytest.fail)))
+        batches = list(in_batches(users(count), size, Random(1), LastWords(pytest.fail), early))
         salts = Random(1)
         found = [pair for batch in batches for pair in zip(batch.users, batch.credentials, strict=True)]
         assert [user.anchor for user, _ in found] == [f"p{number}" for number in range(count)]
@@ -156,31 +163,53 @@ class TestBatches:
         """Up to four hashes are made in place; more by threads, which are let go of at the end."""
         usual = sys.getswitchinterval()
         for count, interval in ((INLINE_MAX, usual), (INLINE_MAX + 1, SWITCH_SECONDS)):
-            batches = in_batches(users(count), 2, Random(1), LastWords(pytest.fail))
+            early = EarlyHashes(Random(1))
+            batches = in_batches(users(count), 2, Random(1), LastWords(pytest.fail), early)
             next(batches)
             assert sys.getswitchinterval() == pytest.approx(interval)
-            batches.close()
+            early.end()
             assert sys.getswitchinterval() == pytest.approx(usual)
 
-    @pytest.mark.parametrize(("cores", "workers"), [(None, 2), (1, 2), (2, 2), (3, 3), (8, 8)])
-    def test_ahead(self, monkeypatch: pytest.MonkeyPatch, cores: int | None, workers: int) -> None:
-        """So many batches are hashed ahead of the first for each core, two at least, and no more."""
+    @pytest.mark.parametrize(("cores", "workers"), [(None, 1), (1, 1), (2, 1), (3, 2), (8, 7)])
+    def test_ahead(self, monkeypatch: pytest.MonkeyPatch, early: EarlyHashes, cores: int | None, workers: int) -> None:
+        """So many batches are hashed ahead of the first for each core, the sender's own too, and no more; by a thread
+        for each core but that one.
+        """
         begun: list[Any] = []
+        threads: list[int] = []
 
-        submit = ThreadPoolExecutor.submit
+        def counting(pairs: Any, pool: Any, *arguments: Any) -> Any:
+            begun.append(len(pairs))
+            return protect_many(pairs, pool, *arguments)
 
-        def counting(pool: ThreadPoolExecutor, *arguments: Any) -> Future[Any]:
-            begun.append(pool._max_workers)
-            return submit(pool, *arguments)
+        class Counting(ThreadPoolExecutor):
+            def __init__(self, count: int) -> None:
+                threads.append(count)
+                super().__init__(count)
 
         monkeypatch.setattr(os, "cpu_count", lambda: cores)
-        monkeypatch.setattr(ThreadPoolExecutor, "submit", counting)
-        batches = in_batches(users(100), 1, Random(1), LastWords(pytest.fail))
-        next(batches)
-        assert begun == [workers] * (AHEAD * workers + 1)
-        batches.close()
+        monkeypatch.setattr(credential_batches, "protect_many", counting)
+        monkeypatch.setattr(credential_batches, "ThreadPoolExecutor", Counting)
+        next(in_batches(users(100), 1, Random(1), LastWords(pytest.fail), early))
+        assert begun == [1] * (AHEAD * (workers + 1) + 1)
+        assert threads == [workers]
 
-    def test_a_thread_that_fails(self) -> None:
+    def test_who_waits_helps(self, early: EarlyHashes, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Without a thread that comes to work all is hashed by the one that needs it."""
+        monkeypatch.setattr(ThreadPoolExecutor, "submit", lambda *task: None)
+        batches = list(in_batches(users(60), 7, Random(1), LastWords(pytest.fail), early))
+        assert sum(len(batch.credentials) for batch in batches) == 60
+
+    def test_an_error_of_another_thread(self, early: EarlyHashes) -> None:
+        """A thread does not die of a task that fails: the others are done, and who asks for that one is told."""
+        texts = early.hashers.protect([(b"n" * 16, b"s" * 10)] * 3)
+        bad = early.hashers._tasks.submit(lambda: 1 // 0)
+        more = early.hashers.protect([(b"n" * 16, b"s" * 10)] * 3)
+        assert len([*texts, *more]) == 6
+        with pytest.raises(ZeroDivisionError):
+            bad.result()
+
+    def test_a_thread_that_fails(self, early: EarlyHashes) -> None:
         """The watch hears of an error in a thread."""
 
         class Spoilt(bytes):
@@ -190,7 +219,7 @@ class TestBatches:
         told: list[str] = []
         some = users(9)
         some[8].nt = Spoilt(16)
-        batches = in_batches(some, 3, Random(1), LastWords(told.append))
+        batches = in_batches(some, 3, Random(1), LastWords(told.append), early)
         with pytest.raises(ZeroDivisionError):
             list(batches)
         assert len(told) == 1
