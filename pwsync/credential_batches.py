@@ -64,18 +64,20 @@ class Hashers:
     def __init__(self) -> None:
         self._tasks = _Tasks()
         self._threads: ExitStack | None = None
-        self._pool: ThreadPoolExecutor
+        self._pool: ThreadPoolExecutor | None = None
+        self._at_work: list[Future[None]] = []
 
     def protect(self, pairs: Sequence[tuple[bytes, bytes]]) -> Iterator[str]:
         """Begin with (NT hash, salt) pairs; their credentials as they are asked for, in order."""
         texts = protect_many(pairs, self._tasks)
-        if self._threads is None:
+        if self._pool is None:
             self._threads = ExitStack()
             self._pool = self._threads.enter_context(ThreadPoolExecutor(_workers()))
             self._threads.callback(self._tasks.cancel)
             self._threads.enter_context(eager_threads())
-        for _ in range(_workers() - self._tasks.at_work):
-            self._pool.submit(self._tasks.work)
+        self._at_work = [each for each in self._at_work if not each.done()]
+        for _ in range(_workers() - len(self._at_work)):
+            self._at_work.append(self._pool.submit(self._tasks.work))
         return texts
 
     def end(self) -> None:
@@ -83,6 +85,8 @@ class Hashers:
         if self._threads is not None:
             threads, self._threads = self._threads, None
             threads.close()
+            self._pool = None
+            self._at_work.clear()
 
 
 class _Tasks(Executor):
@@ -90,7 +94,6 @@ class _Tasks(Executor):
 
     def __init__(self) -> None:
         self._waiting: deque[Callable[[], None]] = deque()
-        self.at_work = 0
 
     def submit(self, perform: Callable[..., _T], /, *arguments: Any, **named: Any) -> Future[_T]:
         """A task for whoever comes to work."""
@@ -107,10 +110,8 @@ class _Tasks(Executor):
 
     def work(self) -> None:
         """Do one task after the other until there is none left."""
-        self.at_work += 1
         while self._do_one():
             pass
-        self.at_work -= 1
 
     def cancel(self) -> None:
         """Whatever has not begun is never done."""

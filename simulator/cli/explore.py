@@ -184,21 +184,29 @@ class Search:
         self._keep(exploration, first_ways(broken))
 
     def _keep(self, exploration: Exploration, broken: dict[Way, list[RunResult]]) -> None:
-        """Shrink what was found and write it; after Ctrl-C what has not been shrunk is only noted."""
-        from simulator.explore.findings import Finding, chosen
+        """Shrink what was found and write it; after Ctrl-C, whenever it comes, the rest is only noted."""
+        from simulator.explore.findings import Finding
 
-        if broken and not self._interrupted:
-            complain(f"shrinking {len(chosen(broken))} runs that broke something")
-            with tempfile.TemporaryDirectory(prefix="pwsync-explore-") as folder:
-                shrunk: list[RunResult] = []
-                try:
-                    for result in self._shrunk(exploration, chosen(broken), Path(folder)):
-                        shrunk.append(result)
-                except KeyboardInterrupt:
-                    self._interrupted = True
-                self._collect(exploration, broken, sorted(shrunk, key=lambda each: each.seed))
+        try:
+            if broken and not self._interrupted:
+                self._shrink(exploration, broken)
+        except KeyboardInterrupt:
+            self._interrupted = True
         told = {finding.way for finding in self._findings}
         self._findings += [Finding(way, found[0], len(found)) for way, found in broken.items() if way not in told]
+
+    def _shrink(self, exploration: Exploration, broken: dict[Way, list[RunResult]]) -> None:
+        from simulator.explore.findings import chosen
+
+        with tempfile.TemporaryDirectory(prefix="pwsync-explore-") as folder:
+            shrunk: list[RunResult] = []
+            try:
+                complain(f"shrinking {len(chosen(broken))} runs that broke something")
+                for result in self._shrunk(exploration, chosen(broken), Path(folder)):
+                    shrunk.append(result)
+            except KeyboardInterrupt:
+                self._interrupted = True
+            self._collect(exploration, broken, sorted(shrunk, key=lambda each: each.seed))
 
     def _collect(self, exploration: Exploration, broken: dict[Way, list[RunResult]], shrunk: list[RunResult]) -> None:
         """Write the scenarios that were shrunk, those before a Ctrl-C too."""

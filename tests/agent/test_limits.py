@@ -196,7 +196,7 @@ class TestBatches:
 
     def test_who_waits_helps(self, early: EarlyHashes, monkeypatch: pytest.MonkeyPatch) -> None:
         """Without a thread that comes to work all is hashed by the one that needs it."""
-        monkeypatch.setattr(ThreadPoolExecutor, "submit", lambda *task: None)
+        monkeypatch.setattr(ThreadPoolExecutor, "submit", lambda *task: Future())
         batches = list(in_batches(users(60), 7, Random(1), LastWords(pytest.fail), early))
         assert sum(len(batch.credentials) for batch in batches) == 60
 
