@@ -104,6 +104,8 @@ class _Tasks(Executor):
                 future.set_result(perform(*arguments, **named))
             except BaseException as error:
                 future.set_exception(error)
+                if not isinstance(error, Exception):
+                    raise  # Ctrl-C reaches whoever helps out, and is for him
 
         self._waiting.append(do)
         return future

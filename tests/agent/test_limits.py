@@ -209,6 +209,19 @@ class TestBatches:
         with pytest.raises(ZeroDivisionError):
             bad.result()
 
+    def test_control_c_while_helping(self, early: EarlyHashes, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Ctrl-C that comes while the sender hashes is raised there and then, whosever hash it was."""
+
+        def interrupted() -> None:
+            raise KeyboardInterrupt
+
+        monkeypatch.setattr(ThreadPoolExecutor, "submit", lambda *task: Future())
+        other = early.hashers._tasks.submit(interrupted)
+        texts = early.hashers.protect([(b"n" * 16, b"s" * 10)])
+        with pytest.raises(KeyboardInterrupt):
+            next(texts)
+        assert isinstance(other.exception(), KeyboardInterrupt)
+
     def test_a_thread_that_fails(self, early: EarlyHashes) -> None:
         """The watch hears of an error in a thread."""
 
