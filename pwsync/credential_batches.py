@@ -63,7 +63,7 @@ class Hashers:
 
     def __init__(self) -> None:
         self._tasks = _Tasks()
-        self._threads: ExitStack | None = None
+        self._ending = ExitStack()
         self._pool: ThreadPoolExecutor | None = None
         self._at_work: list[Future[None]] = []
 
@@ -71,10 +71,9 @@ class Hashers:
         """Begin with (NT hash, salt) pairs; their credentials as they are asked for, in order."""
         texts = protect_many(pairs, self._tasks)
         if self._pool is None:
-            self._threads = ExitStack()
-            self._pool = self._threads.enter_context(ThreadPoolExecutor(_workers()))
-            self._threads.callback(self._tasks.cancel)
-            self._threads.enter_context(eager_threads())
+            self._pool = self._ending.enter_context(ThreadPoolExecutor(_workers()))
+            self._ending.callback(self._tasks.cancel)
+            self._ending.enter_context(eager_threads())
         self._at_work = [each for each in self._at_work if not each.done()]
         for _ in range(_workers() - len(self._at_work)):
             self._at_work.append(self._pool.submit(self._tasks.work))
@@ -82,9 +81,8 @@ class Hashers:
 
     def end(self) -> None:
         """Let go of the threads; what has not begun is never hashed."""
-        if self._threads is not None:
-            threads, self._threads = self._threads, None
-            threads.close()
+        if self._pool is not None:
+            self._ending.close()
             self._pool = None
             self._at_work.clear()
 
@@ -149,7 +147,7 @@ class EarlyHashes:
     """
 
     def __init__(self, salts: Random) -> None:
-        self._salts = salts
+        self.salts = salts
         self._begun: dict[str, tuple[bytes, _Chunk, int]] = {}
         self.hashers = Hashers()
 
@@ -159,21 +157,20 @@ class EarlyHashes:
             return
         for start in range(0, len(hashes), CHUNK_SIZE):
             part = hashes[start : start + CHUNK_SIZE]
-            chunk = _Chunk(self.hashers.protect([(nt, self._salts.randbytes(SALT_SIZE)) for _, nt in part]))
+            chunk = _Chunk(self.hashers.protect([(nt, self.salts.randbytes(SALT_SIZE)) for _, nt in part]))
             self._begun.update((anchor, (nt, chunk, number)) for number, (anchor, nt) in enumerate(part))
 
     def take(self, user: PasswordState) -> Callable[[], str] | None:
         """What waits for the user's credential and gives it, once; None if his newest hash was not begun with."""
-        nt, chunk, number = self._begun.pop(user.anchor, _NOT_BEGUN)
-        return partial(chunk.credential, number) if chunk is not None and nt == user.nt else None
+        found = self._begun.pop(user.anchor, None)
+        if found is None or found[0] != user.nt:
+            return None
+        return partial(found[1].credential, found[2])
 
     def end(self) -> None:
         """Forget what was not taken, and let go of the threads."""
         self._begun.clear()
         self.hashers.end()
-
-
-_NOT_BEGUN = (b"", None, 0)
 
 
 class _Chunk:
@@ -190,16 +187,16 @@ class _Chunk:
 
 
 def in_batches(
-    ordered: Sequence[PasswordState], size: int, salts: Random, watch: LastWords, early: EarlyHashes
+    ordered: Sequence[PasswordState], size: int, watch: LastWords, early: EarlyHashes
 ) -> Generator[Batch, None, None]:
     """Batches of at most ``size`` users, each with its NT hash at hand. watch: hears of a thread that fails.
 
-    All salts are drawn before the first hash, in sending order, so that they depend on nothing but the order. early:
-    has those already that were begun with while they were read, and ends the threads.
+    early: has those already that were begun with while they were read, and ends the threads. All other salts are drawn
+    before the first hash, in sending order, so that they depend on nothing but the order.
     """
     begun = [early.take(user) for user in ordered]
     drawn = [
-        (user.nt or b"", salts.randbytes(SALT_SIZE)) if had is None else None
+        (user.nt or b"", early.salts.randbytes(SALT_SIZE)) if had is None else None
         for user, had in zip(ordered, begun, strict=True)
     ]
     starts = range(0, len(ordered), size)

@@ -69,8 +69,7 @@ class PasswordCycle:
         self._link = process.link
         self._reader = PasswordReader(process, self._begin_early)
         self._services = DomainServices(process, self._reader)
-        self._salts = process.ports.random("salt")
-        self._early = EarlyHashes(self._salts)
+        self._early = EarlyHashes(process.ports.random("salt"))
         self._paused: set[str] = set()
         self._unsaved = self._behind = False
         self._full = FullSync(process)
@@ -368,7 +367,7 @@ class PasswordCycle:
             self._settle_failure(ordered, error, attempted=False)
             return
         size = max(1, min(self._ports.settings.batch_size, BATCH_SIZE_MAX))
-        with closing(in_batches(ordered, size, self._salts, LastWords(self._tell_worker), self._early)) as batches:
+        with closing(in_batches(ordered, size, LastWords(self._tell_worker), self._early)) as batches:
             for batch in batches:
                 if not self._process.may_send:
                     return

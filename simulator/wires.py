@@ -16,6 +16,7 @@ import requests
 from ldap3.core.exceptions import LDAPSocketOpenError, LDAPSocketReceiveError, LDAPStartTLSError
 
 from pwsync.errors import BinaryXmlError, FileTimeError, ReplicationError
+from pwsync.password_reading import SUPPLEMENTAL
 from pwsync.replication.client import file_time
 from pwsync.tenant.batch import decode_request
 from pwsync.tenant.messages import CredentialItem, Request
@@ -41,9 +42,6 @@ HTTP_ERRORS: dict[str, type[requests.RequestException]] = {
 
 WIRES = frozenset({"cloud.token", "cloud.set-passwords", "cloud.set-objects", "cloud.ping"})
 """What counts as an attempt on a wire to the cloud; looking up addresses and settings rides along with them."""
-
-KEYS = "supplementalCredentials"
-"""What has Kerberos keys in it: the world notes whose an agent has read."""
 
 REMEMBERED_SIZE = 8192
 """Octets of the longest request that is remembered as it was read."""
@@ -146,7 +144,7 @@ class ReplicationWire:
 
     def _answer(self, operation: str, message: Mapping[str, Any]) -> Mapping[str, Any]:
         answer: Mapping[str, Any] = self._server.call(operation, message)
-        if KEYS in message.get("attributes", ()):
+        if SUPPLEMENTAL in message.get("attributes", ()):  # the world notes whose Kerberos keys an agent has read
             whose = (entry["guid"] for entry in answer["objects"])
             self._world.keys_read.update((self._domain, self._controller.name, guid) for guid in whose)
         return answer

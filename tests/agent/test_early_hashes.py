@@ -106,7 +106,7 @@ class TestEarlyHashes:
         """In sending order everybody has a credential of his own hash, wherever it was made; no salt is used twice."""
         early.begin(hashes(EARLY_MIN))
         users = [user(f"p{number}", bytes([number + number % 2]) * 16) for number in reversed(range(count))]
-        batches = list(in_batches(users, 7, early._salts, WATCH, early))
+        batches = list(in_batches(users, 7, WATCH, early))
         found = [pair for batch in batches for pair in zip(batch.users, batch.credentials, strict=True)]
         assert [each.anchor for each, _ in found] == [each.anchor for each in users]
         assert all(verify(each.nt or b"", text) for each, text in found)
@@ -123,7 +123,7 @@ class TestEarlyHashes:
         spoilt = Spoilt(16)
         early.begin([("p", spoilt)] * EARLY_MIN)
         with pytest.raises(ZeroDivisionError):
-            list(in_batches([user("p", spoilt)], 7, Random(1), LastWords(told.append), early))
+            list(in_batches([user("p", spoilt)], 7, LastWords(told.append), early))
         assert len(told) == 1
 
 

@@ -151,7 +151,7 @@ class TestBatches:
     @pytest.mark.parametrize("size", [1, 7])
     def test_all_in_order(self, early: EarlyHashes, count: int, size: int) -> None:
         """Every user comes once, in order, with a credential of his hash and of the next salt."""
-        batches = list(in_batches(users(count), size, Random(1), LastWords(pytest.fail), early))
+        batches = list(in_batches(users(count), size, LastWords(pytest.fail), early))
         salts = Random(1)
         found = [pair for batch in batches for pair in zip(batch.users, batch.credentials, strict=True)]
         assert [user.anchor for user, _ in found] == [f"p{number}" for number in range(count)]
@@ -164,7 +164,7 @@ class TestBatches:
         usual = sys.getswitchinterval()
         for count, interval in ((INLINE_MAX, usual), (INLINE_MAX + 1, SWITCH_SECONDS)):
             early = EarlyHashes(Random(1))
-            batches = in_batches(users(count), 2, Random(1), LastWords(pytest.fail), early)
+            batches = in_batches(users(count), 2, LastWords(pytest.fail), early)
             next(batches)
             assert sys.getswitchinterval() == pytest.approx(interval)
             early.end()
@@ -190,14 +190,14 @@ class TestBatches:
         monkeypatch.setattr(os, "cpu_count", lambda: cores)
         monkeypatch.setattr(credential_batches, "protect_many", counting)
         monkeypatch.setattr(credential_batches, "ThreadPoolExecutor", Counting)
-        next(in_batches(users(100), 1, Random(1), LastWords(pytest.fail), early))
+        next(in_batches(users(100), 1, LastWords(pytest.fail), early))
         assert begun == [1] * (AHEAD * (workers + 1) + 1)
         assert threads == [workers]
 
     def test_who_waits_helps(self, early: EarlyHashes, monkeypatch: pytest.MonkeyPatch) -> None:
         """Without a thread that comes to work all is hashed by the one that needs it."""
         monkeypatch.setattr(ThreadPoolExecutor, "submit", lambda *task: Future())
-        batches = list(in_batches(users(60), 7, Random(1), LastWords(pytest.fail), early))
+        batches = list(in_batches(users(60), 7, LastWords(pytest.fail), early))
         assert sum(len(batch.credentials) for batch in batches) == 60
 
     def test_an_error_of_another_thread(self, early: EarlyHashes) -> None:
@@ -232,7 +232,7 @@ class TestBatches:
         told: list[str] = []
         some = users(9)
         some[8].nt = Spoilt(16)
-        batches = in_batches(some, 3, Random(1), LastWords(told.append), early)
+        batches = in_batches(some, 3, LastWords(told.append), early)
         with pytest.raises(ZeroDivisionError):
             list(batches)
         assert len(told) == 1

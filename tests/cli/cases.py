@@ -21,6 +21,20 @@ if TYPE_CHECKING:
     from simulator.scenario.file import Case
     from simulator.scenario.runner import RunOptions
 
+HOLDS = """\
+scenario: A sign-in
+why: It works.
+rules: [cycle.two-minutes]
+given: {users: [{name: alice, password: "Winter-2016!"}, {name: bob, password: "Winter-2016!"}]}
+timeline:
+  - at: +1m
+    do: {ad.change-password: {user: alice, password: "Spring-2017!"}}
+  - at: +3m
+    expect: {cloud.sign-in: {user: alice, password: "Spring-2017!", result: ok}}
+"""
+FAILS = HOLDS.replace("result: ok", "result: locked")
+"""A change of a password, and a sign-in with it; and the same one with an expectation that fails."""
+
 SCENARIO = """\
 scenario: {title}
 why: it is a test

@@ -9,23 +9,12 @@ import sys
 from pathlib import Path
 
 import pytest
+from cli.cases import FAILS
 
 ROOT = Path(__file__).parents[2]
 FOLDER = ROOT / "scenarios" / "delta"
 SCENARIO = FOLDER / "works-after-next-cycle.yaml"
 AGENTS = "cli.unsteady_agents"
-
-FAILING = """\
-scenario: A sign-in with a password that nobody set
-why: It never works.
-rules: [cycle.two-minutes]
-given: {users: [{name: alice, password: "Winter-2016!"}, {name: bob, password: "Winter-2016!"}]}
-timeline:
-  - at: +1m
-    do: {ad.change-password: {user: alice, password: "Spring-2017!"}}
-  - at: +3m
-    expect: {cloud.sign-in: {user: alice, password: "Spring-2017!", result: locked}}
-"""
 
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="signals to a process group are of POSIX")
 
@@ -53,7 +42,7 @@ def interrupted(folder: Path, words: str, *arguments: str) -> tuple[int, str, st
 
 def test_shrink(tmp_path: Path) -> None:
     """The shortest that was found so far is written whole, and told."""
-    (tmp_path / "failing.yaml").write_text(FAILING, encoding="utf-8")
+    (tmp_path / "failing.yaml").write_text(FAILS, encoding="utf-8")
     code, before, after = interrupted(
         tmp_path, "waiting", "shrink", "failing.yaml", "--engine", f"{AGENTS}:waits_in_the_third_run"
     )

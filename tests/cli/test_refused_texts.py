@@ -9,24 +9,12 @@ import os
 from pathlib import Path
 
 import pytest
+from cli.cases import FAILS, HOLDS
 
 from simulator.cli.app import run_app
 from simulator.scenario.result import ExitCode
 
 EXPECTED = Path(__file__).parent / "expected"
-
-HOLDS = """\
-scenario: A sign-in
-why: It works.
-rules: [cycle.two-minutes]
-given: {users: [{name: alice, password: "Winter-2016!"}, {name: bob, password: "Winter-2016!"}]}
-timeline:
-  - at: +1m
-    do: {ad.change-password: {user: alice, password: "Spring-2017!"}}
-  - at: +3m
-    expect: {cloud.sign-in: {user: alice, password: "Spring-2017!", result: ok}}
-"""
-FAILS = HOLDS.replace("result: ok", "result: locked")
 
 FILES: dict[str, bytes] = {
     "holds.yaml": HOLDS.encode(),
