@@ -15,17 +15,19 @@ class NeverExpires(Invariant):
 
     def begin(self) -> None:
         self._seen = len(self.world.tenant.writes)
+        self._cloud_policy = self._follows_the_cloud()
 
     def instant(self) -> Iterable[Violation]:
-        writes = self.world.tenant.writes
-        fresh = {write.user_id for write in writes[self._seen :]}
-        self._seen = len(writes)
         tenant = self.world.tenant
-        if self.world.profile.policy_feature and "cloud-policy-for-synced-users" in tenant.features:
+        fresh = {write.user_id: write for write in tenant.writes[self._seen :]}
+        self._seen = len(tenant.writes)
+        # A call may take a while, in which administrators work: the feature may have changed since the write.
+        before, self._cloud_policy = self._cloud_policy, self._follows_the_cloud()
+        if before or self._cloud_policy:
             return
-        for user_id in sorted(fresh):
+        for user_id, write in sorted(fresh.items()):
             user = tenant.users.by_id(user_id)
-            if user is None or user.source != "synced":
+            if user is None or user.source != "synced" or user.password_policies != write.policies:
                 continue
             expires = tenant.expires(user)
             if expires is not None:
@@ -35,3 +37,7 @@ class NeverExpires(Invariant):
                     about=user.upn.partition("@")[0],
                     key=user_id,
                 )
+
+    def _follows_the_cloud(self) -> bool:
+        """Whether synchronized passwords follow the tenant's own policy, where the profile knows that feature."""
+        return self.world.profile.policy_feature and "cloud-policy-for-synced-users" in self.world.tenant.features
