@@ -13,19 +13,15 @@ from __future__ import annotations
 
 import hmac
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass
 
 from Crypto.Hash import MD4
-from cryptography.hazmat.primitives.hashes import SHA256
-from cryptography.hazmat.primitives.kdf.pbkdf2 import PBKDF2HMAC
 
 from pwsync.errors import CredentialFormatError
+from pwsync.stretching import NT_HASH_SIZE, SALT_SIZE, key, keys
 
-NT_HASH_SIZE = 16
-SALT_SIZE = 10
-KEY_SIZE = 32
 ITERATIONS = 1000
 ITERATIONS_MAX = 10_000_000
 """More than any service asks for; a text that names more would only keep its reader busy."""
@@ -33,7 +29,9 @@ ITERATIONS_MAX = 10_000_000
 CHUNK_SIZE = 25
 """Hashes per task in :func:`protect_many`: some 3 ms, which hides the cost of a task and halves a batch of 50."""
 
-_SHA256 = SHA256()
+Stretch = Callable[[Sequence[tuple[bytes, bytes]], int], list[bytes]]
+"""Makes the keys for (NT hash, salt) pairs and a number of iterations, in their order."""
+
 _TEXT = re.compile(r"v1;PPH1_MD4,([0-9a-f]{20}),([1-9][0-9]{0,7}),([0-9a-f]{64});?", re.ASCII)
 
 
@@ -46,7 +44,7 @@ class Credential:
     key: bytes
 
     def __str__(self) -> str:
-        return f"v1;PPH1_MD4,{self.salt.hex()},{self.iterations},{self.key.hex()};"
+        return _text(self.salt, self.iterations, self.key)
 
 
 def nt_hash(password: str) -> bytes:
@@ -61,7 +59,7 @@ def protect(nt: bytes, salt: bytes, iterations: int = ITERATIONS) -> str:
     Raises ValueError for anything else.
     """
     _check(nt, salt, iterations)
-    return f"v1;PPH1_MD4,{salt.hex()},{iterations},{_key(nt, salt, iterations).hex()};"
+    return _text(salt, iterations, key(nt, salt, iterations))
 
 
 def protect_many(
@@ -104,7 +102,7 @@ def verify(nt: bytes, text: str) -> bool:
     """Whether ``text`` was made from this NT hash (16 bytes). Raises CredentialFormatError, ValueError."""
     credential = parse(text)
     _check(nt, credential.salt, credential.iterations)
-    return hmac.compare_digest(_key(nt, credential.salt, credential.iterations), credential.key)
+    return hmac.compare_digest(key(nt, credential.salt, credential.iterations), credential.key)
 
 
 def _check(nt: bytes, salt: bytes, iterations: int) -> None:
@@ -117,10 +115,10 @@ def _check(nt: bytes, salt: bytes, iterations: int) -> None:
         raise ValueError(f"iterations are 1 to {ITERATIONS_MAX}")
 
 
-def _key(nt: bytes, salt: bytes, iterations: int) -> bytes:
-    secret = nt.hex().upper().encode("utf-16-le")
-    return PBKDF2HMAC(_SHA256, KEY_SIZE, salt, iterations).derive(secret)
+def _text(salt: bytes, iterations: int, made: bytes) -> str:
+    return f"v1;PPH1_MD4,{salt.hex()},{iterations},{made.hex()};"
 
 
-def _protect_chunk(chunk: Sequence[tuple[bytes, bytes]], iterations: int) -> list[str]:
-    return [f"v1;PPH1_MD4,{salt.hex()},{iterations},{_key(nt, salt, iterations).hex()};" for nt, salt in chunk]
+def _protect_chunk(chunk: Sequence[tuple[bytes, bytes]], iterations: int, stretch: Stretch = keys) -> list[str]:
+    made = stretch(chunk, iterations)
+    return [_text(salt, iterations, each) for (_, salt), each in zip(chunk, made, strict=True)]

@@ -16,9 +16,11 @@ from functools import partial
 from random import Random
 from typing import Any, TypeVar
 
-from pwsync.credential import CHUNK_SIZE, SALT_SIZE, protect, protect_many
+from pwsync.credential import CHUNK_SIZE, Stretch, protect, protect_many
+from pwsync.hash_process import HashProcess
 from pwsync.last_words import LastWords
 from pwsync.state import PasswordState
+from pwsync.stretching import SALT_SIZE, keys
 
 _T = TypeVar("_T")
 
@@ -31,7 +33,11 @@ AHEAD = 4
 EARLY_MIN = 100
 """Passwords in one page of the directory's answer from which on hashing begins before the last page has come."""
 
-SWITCH_SECONDS = 0.00001
+PROCESS_MIN = 20
+"""Chunks that wait from which on a thread has its hashes made by a process: some 90 ms of work, twice what it takes to
+start one."""
+
+SWITCH_SECONDS = 0.0002
 """How long a thread that wants the interpreter waits while others hash; Python's usual 5 ms is forty hashes long."""
 
 
@@ -57,30 +63,33 @@ class Batch:
 class Hashers:
     """Those who hash in one cycle: a thread for each core but one, and whoever waits for a hash.
 
-    The last core belongs to the thread that reads and sends; while the next credential is not there it hashes as well.
-    More threads than cores would spend their time on handing the interpreter lock to each other.
+    Where there are many hashes to come, each thread has a process that makes them. The last core belongs to the thread
+    that reads and sends; while the next credential is not there it hashes as well.
     """
 
     def __init__(self) -> None:
         self._tasks = _Tasks()
         self._ending = ExitStack()
         self._pool: ThreadPoolExecutor | None = None
-        self._at_work: list[Future[None]] = []
+        self._at_work: dict[HashProcess, Future[None] | None] = {}
 
     def protect(self, pairs: Sequence[tuple[bytes, bytes]]) -> Iterator[str]:
         """Begin with (NT hash, salt) pairs; their credentials as they are asked for, in order."""
         texts = protect_many(pairs, self._tasks)
         if self._pool is None:
-            self._pool = self._ending.enter_context(ThreadPoolExecutor(_workers()))
+            self._at_work = dict.fromkeys(HashProcess(self._tasks.many) for _ in range(_workers()))
+            for process in self._at_work:
+                self._ending.callback(process.end)
+            self._pool = self._ending.enter_context(ThreadPoolExecutor(len(self._at_work)))
             self._ending.callback(self._tasks.cancel)
             self._ending.enter_context(eager_threads())
-        self._at_work = [each for each in self._at_work if not each.done()]
-        for _ in range(_workers() - len(self._at_work)):
-            self._at_work.append(self._pool.submit(self._tasks.work))
+        for process, work in self._at_work.items():
+            if work is None or work.done():
+                self._at_work[process] = self._pool.submit(self._tasks.work, process.stretch)
         return texts
 
     def end(self) -> None:
-        """Let go of the threads; what has not begun is never hashed."""
+        """Let go of the threads and processes; what has not begun is never hashed."""
         if self._pool is not None:
             self._ending.close()
             self._pool = None
@@ -88,18 +97,21 @@ class Hashers:
 
 
 class _Tasks(Executor):
-    """What is to be done, in order, by as many threads as call :meth:`work`, and by those who wait for it."""
+    """What is to be done, in order, by as many threads as call :meth:`work`, and by those who wait for it.
+
+    A task's last argument is how the one who does it stretches hashes.
+    """
 
     def __init__(self) -> None:
-        self._waiting: deque[Callable[[], None]] = deque()
+        self._waiting: deque[Callable[[Stretch], None]] = deque()
 
     def submit(self, perform: Callable[..., _T], /, *arguments: Any, **named: Any) -> Future[_T]:
         """A task for whoever comes to work."""
         future: _Awaited[_T] = _Awaited(self._do_one)
 
-        def do() -> None:
+        def do(stretch: Stretch) -> None:
             try:
-                future.set_result(perform(*arguments, **named))
+                future.set_result(perform(*arguments, stretch, **named))
             except BaseException as error:
                 future.set_exception(error)
                 if not isinstance(error, Exception):
@@ -108,21 +120,25 @@ class _Tasks(Executor):
         self._waiting.append(do)
         return future
 
-    def work(self) -> None:
+    def work(self, stretch: Stretch) -> None:
         """Do one task after the other until there is none left."""
-        while self._do_one():
+        while self._do_one(stretch):
             pass
+
+    def many(self) -> bool:
+        """Are there so many to come that processes pay off?"""
+        return len(self._waiting) >= PROCESS_MIN
 
     def cancel(self) -> None:
         """Whatever has not begun is never done."""
         self._waiting.clear()
 
-    def _do_one(self) -> bool:
+    def _do_one(self, stretch: Stretch = keys) -> bool:
         try:
             do = self._waiting.popleft()
         except IndexError:
             return False
-        do()
+        do(stretch)
         return True
 
 

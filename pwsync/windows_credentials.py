@@ -22,8 +22,8 @@ from hashlib import sha1
 from random import Random
 from typing import Any, Final, NamedTuple
 
-from pwsync.credential import NT_HASH_SIZE
 from pwsync.errors import SealError
+from pwsync.stretching import NT_HASH_SIZE
 
 UNICODE_PWD: Final = 0x0009005A
 """The attribute id of unicodePwd ([MS-ADA3]), as replication names it."""

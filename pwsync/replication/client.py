@@ -27,12 +27,13 @@ from random import Random
 from typing import Any, Final, NamedTuple
 from uuid import UUID
 
-from pwsync.credential import NT_HASH_SIZE, nt_hash
+from pwsync.credential import nt_hash
 from pwsync.errors import EnvelopeError, FileTimeError, ReplicationError
 from pwsync.ports import ReplicationChannel
 from pwsync.replication import ntlm
 from pwsync.replication.envelope import PLAIN_MD5, Md5, decrypt
 from pwsync.stamp import Stamp
+from pwsync.stretching import NT_HASH_SIZE
 
 PROTOCOL_ERROR: Final = 1728
 """RPC_S_PROTOCOL_ERROR: the answer could not be understood."""

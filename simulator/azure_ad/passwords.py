@@ -10,8 +10,9 @@ from __future__ import annotations
 from collections.abc import Callable, Collection
 from datetime import UTC, datetime, timedelta
 
-from pwsync.credential import SALT_SIZE, nt_hash, parse, protect
+from pwsync.credential import nt_hash, parse, protect
 from pwsync.errors import CredentialFormatError
+from pwsync.stretching import SALT_SIZE
 from pwsync.tenant.messages import CredentialItem
 from simulator.azure_ad.policy import NEVER_EXPIRES, may_expire
 from simulator.azure_ad.users import CloudUser, PasswordWrite, UserIndex

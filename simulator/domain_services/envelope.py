@@ -6,9 +6,9 @@ from cryptography.hazmat.primitives.ciphers import Cipher
 from cryptography.hazmat.primitives.ciphers.algorithms import AES256
 from cryptography.hazmat.primitives.ciphers.modes import CBC
 
-from pwsync.credential import NT_HASH_SIZE
 from pwsync.errors import EnvelopeError, SealError
 from pwsync.replication.supplemental import KerberosKeys, read_keys
+from pwsync.stretching import NT_HASH_SIZE
 from pwsync.windows_credentials import SUPPLEMENTAL_CREDENTIALS, UNICODE_PWD, Envelope, read, read_payload, thumbprint
 from simulator.domain_services.secret_key import certificate, open_key
 

@@ -13,6 +13,7 @@ from cryptography.hazmat.primitives.kdf.pbkdf2 import PBKDF2HMAC
 from pwsync import credential, credential_batches, directory, object_cycle, password_cycle
 from pwsync.object_cycle import ObjectCycle
 from pwsync.replication.client import ReplicationClient
+from pwsync.stretching import KEY_SIZE
 from simulator.active_directory.replication import _Writer
 from simulator.planted.plant import Bed
 
@@ -40,7 +41,7 @@ def chunks_change_places(true: Any, hashes: Any, pool: Any, *arguments: Any) -> 
 
 
 @BED.instead(credential, "_protect_chunk", breaks="delta.within-minutes initial.all-in-scope")
-def lower_case_hex(true: Any, chunk: Any, iterations: int) -> list[str]:
+def lower_case_hex(true: Any, chunk: Any, iterations: int, *means: Any) -> list[str]:
     """Writes the hash in lower-case hex before it is stretched, where many are stretched at once.
 
     Hurts all users of a full batch: no password of theirs opens the cloud.
@@ -48,7 +49,7 @@ def lower_case_hex(true: Any, chunk: Any, iterations: int) -> list[str]:
     found = []
     for nt, salt in chunk:
         secret = nt.hex().encode("utf-16-le")
-        key = PBKDF2HMAC(SHA256(), credential.KEY_SIZE, salt, iterations).derive(secret)
+        key = PBKDF2HMAC(SHA256(), KEY_SIZE, salt, iterations).derive(secret)
         found.append(str(credential.Credential(salt, iterations, key)))
     return found
 

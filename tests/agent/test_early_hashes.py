@@ -42,9 +42,9 @@ def hashed(monkeypatch: pytest.MonkeyPatch) -> list[bytes]:
     seen: list[bytes] = []
     true: Callable[..., list[str]] = credential._protect_chunk
 
-    def noting(chunk: Sequence[tuple[bytes, bytes]], iterations: int) -> list[str]:
+    def noting(chunk: Sequence[tuple[bytes, bytes]], iterations: int, *means: Any) -> list[str]:
         seen.extend(nt for nt, _ in chunk)
-        return true(chunk, iterations)
+        return true(chunk, iterations, *means)
 
     monkeypatch.setattr(credential, "_protect_chunk", noting)
     return seen

@@ -203,7 +203,7 @@ class TestBatches:
     def test_an_error_of_another_thread(self, early: EarlyHashes) -> None:
         """A thread does not die of a task that fails: the others are done, and who asks for that one is told."""
         texts = early.hashers.protect([(b"n" * 16, b"s" * 10)] * 3)
-        bad = early.hashers._tasks.submit(lambda: 1 // 0)
+        bad = early.hashers._tasks.submit(lambda _stretch: 1 // 0)
         more = early.hashers.protect([(b"n" * 16, b"s" * 10)] * 3)
         assert len([*texts, *more]) == 6
         with pytest.raises(ZeroDivisionError):
@@ -212,7 +212,7 @@ class TestBatches:
     def test_control_c_while_helping(self, early: EarlyHashes, monkeypatch: pytest.MonkeyPatch) -> None:
         """Ctrl-C that comes while the sender hashes is raised there and then, whosever hash it was."""
 
-        def interrupted() -> None:
+        def interrupted(_stretch: Any) -> None:
             raise KeyboardInterrupt
 
         monkeypatch.setattr(ThreadPoolExecutor, "submit", lambda *task: Future())

@@ -355,7 +355,7 @@ class TestDown:
 class TestLimits:
     def test_silent_client(self, lab_with):
         """A client that sends nothing is dropped after a while, under TLS too."""
-        lab = lab_with(limits=Limits(first_request_seconds=0.05))
+        lab = lab_with(limits=Limits(first_request_seconds=0.5))
         for raw in (lab.client(), lab.client(tls=True)):
             with raw as client:
                 assert client.receive() is None
