@@ -2,8 +2,8 @@
 
 A plan is a :data:`~simulator.explore.writing.Document`; it holds whatever was drawn, and nothing is decided while it
 runs. Each plan first leaves out a random half of everything that can be drawn ("swarm testing": what many features
-hide together a few of them show). Draws come from child seeds by name. A seed gives the same plan everywhere; a
-hypothesis strategy does not promise that from one version of hypothesis to the next.
+hide together a few of them show). Draws come from child seeds by name. A seed gives the same plan everywhere, which
+hypothesis does not promise from one version to the next; :mod:`simulator.explore.strategies` has hypothesis draw them.
 """
 
 from __future__ import annotations
@@ -110,24 +110,28 @@ def drawer(name: str, weight: int = 1) -> Callable[[Drawer], Drawer]:
 
 def draw_plan(seed: int) -> Document:
     """The plan of a seed: a whole scenario, but for its calm ending."""
+    return draw_plan_from(Randomness(seed).child, seed)
+
+
+def draw_plan_from(source: Callable[[str], Random], seed: int) -> Document:
+    """A plan whose parts are drawn each from a source of its own, by name. seed: of the world that it happens in."""
     from simulator.explore import plan_actions, plan_servers  # noqa: F401 - they register what can happen
     from simulator.explore.plan_looks import draw_looks
 
-    randomness = Randomness(seed)
-    sketch = _sketch(randomness.child("explore/swarm"))
-    sketch.random = randomness.child("explore/world")
+    sketch = _sketch(source("explore/swarm"))
+    sketch.random = source("explore/world")
     given = _given(sketch)
-    sketch.random = randomness.child("explore/timeline")
+    sketch.random = source("explore/timeline")
     length = sketch.random.choice(LONG if sketch.has("long", 0.2) else LENGTHS)
     moments = draw_moments(sketch.random, sketch.random.randint(2, 12), 0, length)
     timeline = _install(sketch, given) + draw_steps(sketch, moments)
     timeline.sort(key=lambda step: step[0])
-    sketch.random = randomness.child("explore/faults")
+    sketch.random = source("explore/faults")
     count = sketch.random.choice([0, 1, 1, 2, 2, 3, 4])
     faults = plan_faults.draw_faults(sketch.random, count, length, sketch.left_out, list(sketch.homes), sketch.domains)
     steps: list[Document] = [{"at": offset(at), "do": do} for at, do in timeline]
     if sketch.has("looks", 0.5):
-        sketch.random = randomness.child("explore/looks")
+        sketch.random = source("explore/looks")
         creations = ("ad.create-user", "cloud.create-user")
         born = {each[name]["user"]: at for at, do in timeline for each in do for name in creations if name in each}
         steps = sorted([*steps, *draw_looks(sketch, length, born)], key=lambda step: parse_offset(step["at"]))

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, Phase, find, given, settings
 from hypothesis import strategies as st
 
 from simulator.explore.beside import draw_beside
@@ -16,8 +16,9 @@ from simulator.explore.explorer import Base, Exploration, Seeds, as_scenario, pl
 from simulator.explore.findings import chosen, collect, file_name, first_ways, shape_of, shrink_seed
 from simulator.explore.plan_faults import draw_kinds, effects
 from simulator.explore.plans import DRAWERS, draw_plan
+from simulator.explore.strategies import plans
 from simulator.explore.ways import Way
-from simulator.explore.writing import case_of, document_of, sizes, text_of
+from simulator.explore.writing import Document, case_of, document_of, sizes, text_of
 from simulator.random import Randomness
 from simulator.scenario.base import key_of
 from simulator.scenario.fault_models import FITTING, KIND_WORDS, WIRES, Fault
@@ -270,6 +271,34 @@ class TestBeside:
         before = text_of(exploration.base.document)
         draw_beside(exploration.base.document, exploration.base.scenario, 3)
         assert text_of(exploration.base.document) == before
+
+
+class TestStrategy:
+    @given(plans())
+    @settings(max_examples=60, deadline=None)
+    def test_every_plan_is_a_scenario(self, plan: Document) -> None:
+        """What hypothesis draws can be written and read without an error, and its faults end with the timeline."""
+        scenario = case_of(plan, PATH).scenario
+        end = scenario.timeline[-1].at
+        assert all(fault.between is not None and fault.between[1] <= end for fault in scenario.faults)
+
+    @given(plans())
+    @settings(max_examples=12, deadline=None, derandomize=True)
+    def test_holds(self, plan: Document) -> None:
+        """pwsync's own agent breaks nothing."""
+        assert play(case_of(plan, PATH)).judged() == []
+
+    def test_finds_a_broken_agent(self) -> None:
+        """Among what it draws there is a plan that an agent which never tries again does not stand."""
+        found: Document = find(
+            plans(),
+            lambda plan: bool(play(case_of(plan, PATH), "world.broken_agents:GivesUp").judged()),
+            settings=settings(
+                max_examples=200, derandomize=True, deadline=None, database=None, phases=[Phase.generate],
+                suppress_health_check=list(HealthCheck),
+            ),
+        )  # fmt: skip
+        assert play(case_of(found, PATH)).judged() == []
 
 
 class TestFindings:
