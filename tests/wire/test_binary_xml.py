@@ -202,6 +202,22 @@ class TestRoundTrip:
             SubElement(root, "{urn:a}b", {f"{{{XSI}}}nil": "true"})
         assert encode(root, PREFIXES).count(XSI.encode()) == 1
 
+    @pytest.mark.parametrize("compact", [False, True])
+    def test_declared_by_one_of_the_same_name(self, compact: bool) -> None:
+        """Neither is it declared again by an element within one of the same name that declares it."""
+        root = Element("{urn:a}a")
+        SubElement(root, "{urn:a}a")
+        assert encode(root, PREFIXES, compact=compact).count(b"urn:a") == 1
+
+    @pytest.mark.parametrize(
+        ("letter", "record"), [("a", 0x5E), ("z", 0x77), ("A", 0x41), ("Z", 0x41), ("\u00e4", 0x41)]
+    )
+    def test_one_letter(self, letter: str, record: int) -> None:
+        """Records that have the prefix in their type are for the letters a to z; any other letter is spelled out."""
+        root = Element("{urn:x}one", {"{urn:x}two": "v"})
+        data = encode(root, {"urn:x": letter}, compact=True)
+        assert (data[0], shown(decode(data))) == (record, shown(root))
+
     def test_lone_surrogate(self) -> None:
         """A lone surrogate becomes U+FFFD, a pair the character it stands for."""
         root = Element("a")

@@ -88,6 +88,13 @@ class TestEnvelope:
         root[0].remove(root[0][1])
         assert parse_request(root).header.tracking_id == UUID(int=0)
 
+    def test_two_ids(self) -> None:
+        """A request's tracking id is its token's; the id of the message stands in where there is none."""
+        root = request_envelope(HEADER, Element("x"))
+        other = UUID(int=7)
+        next(found for found in root.iter() if found.tag.endswith("}TrackingId")).text = str(other)
+        assert parse_request(root).header.tracking_id == other
+
     @pytest.mark.parametrize("name", ["Header", "Body"])
     def test_part_missing(self, name: str) -> None:
         """An envelope without header or body is refused."""
@@ -115,6 +122,16 @@ class TestFaults:
         """A fault carries text, number, tracking id and server."""
         root = fault_envelope("Busy & <gone>", code=81, tracking_id="t-1", server="s-1", relates_to=ID)
         with pytest.raises(ServiceFault, match="Busy & <gone>") as caught:
+            parse_response(decode(encode(root, PREFIXES)))
+        assert (caught.value.code, caught.value.tracking_id, caught.value.server) == (81, "t-1", "s-1")
+
+    def test_details_without_namespace(self) -> None:
+        """Details are known by their names alone, also where they are in no namespace."""
+        root = fault_envelope("Busy", code=81, tracking_id="t-1", server="s-1")
+        for found in root.iter():
+            if found.tag.endswith(("}ErrorCode", "}TrackingId", "}ServerName")):
+                found.tag = found.tag.rpartition("}")[2]
+        with pytest.raises(ServiceFault) as caught:
             parse_response(decode(encode(root, PREFIXES)))
         assert (caught.value.code, caught.value.tracking_id, caught.value.server) == (81, "t-1", "s-1")
 
@@ -244,6 +261,14 @@ class TestCredentials:
         body = operations.write_credentials([CredentialItem("a", None, "c", datetime(2017, 1, 1, tzinfo=UTC))])
         next(found for found in body.iter() if found.tag.endswith(name)).text = text
         with pytest.raises(BinaryXmlError):
+            operations.read_credentials(body)
+
+    def test_no_date(self) -> None:
+        """A credential without a date is refused, in words that say what was found."""
+        body = operations.write_credentials([CredentialItem("a", None, "c", datetime(2017, 1, 1, tzinfo=UTC))])
+        (change,) = body[0][0]
+        change.remove(next(found for found in change if found.tag.endswith("}ChangeDate")))
+        with pytest.raises(BinaryXmlError, match="'' is not a date"):
             operations.read_credentials(body)
 
     def test_no_anchor(self) -> None:
