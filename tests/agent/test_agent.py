@@ -29,6 +29,14 @@ class TestInstall:
         agent.run_due()
         assert [kind for kind, _ in lab.cycles] == ["object", "password"]
 
+    def test_express_unless_said(self, lab: Any) -> None:
+        """Whoever does not ask for custom settings gets express ones, with passwords."""
+        agent = lab.agent()
+        agent.install(password_sync=False)
+        agent.start()
+        agent.run_due()
+        assert [kind for kind, _ in lab.cycles] == ["object", "password"]
+
     def test_custom_without_passwords(self, lab: Any) -> None:
         """Custom settings have passwords only if chosen; they can be enabled later."""
         lab.domain.add("alice")
@@ -165,6 +173,22 @@ class TestSchedule:
         agent.run_due()
         assert lab.received() == ["alice", "bob"]
 
+    def test_stop_while_a_domain_is_read(self, lab: Any) -> None:
+        """A stop leaves the next domain unread; what this one told is kept."""
+        sales = lab.add_domain("sales.example")
+        for domain, name in ((lab.domain, "alice"), (sales, "bob")):
+            domain.add(name)
+        agent = lab.settled()
+        for domain, name in ((lab.domain, "alice"), (sales, "bob")):
+            domain.set_password(name, "Spring-2017!")
+        lab.domain.on_call = lambda operation: agent.stop()
+        lab.run(agent)
+        assert (lab.names(agent.pending()), sales.calls) == (["alice"], [])
+        lab.domain.on_call = lambda operation: None
+        agent.start()
+        agent.run_due()
+        assert lab.received() == ["alice", "bob"]
+
     def test_ordered_object_cycle(self, lab: Any) -> None:
         """An object cycle that is ordered runs at once; ordered within a cycle, right after it."""
         agent = lab.settled()
@@ -197,6 +221,21 @@ class TestSchedule:
         assert agent.idle_until() is None
         agent.stop()
         assert agent.idle_until() is None
+
+    def test_not_idle_within_a_cycle(self, lab: Any) -> None:
+        """While a cycle is under way nobody knows what it will find, even if nothing was left to do before it."""
+        lab.domain.add("alice")
+        agent = lab.settled()
+        seen: list[Any] = [agent.idle_until() is None]
+        lab.domain.on_call = lambda operation: seen.append(agent.idle_until())
+        lab.run(agent)
+        assert seen == [False, None]
+
+    def test_nothing_to_be_idle_from(self, lab: Any) -> None:
+        """An agent that is set up anew, with nothing, has no cycle that could be skipped."""
+        agent = lab.settled()
+        agent.install(express=False, password_sync=False, object_sync=False)
+        assert (agent.next_due(), agent.idle_until()) == (None, None)
 
     def test_preferred_controllers(self, lab: Any) -> None:
         """Preferred controllers are used from the next start on."""

@@ -90,6 +90,14 @@ class TestOrder:
         assert agent.diagnose(lab.anchor("alice")).finds == ("ok",)
         assert agent.diagnose().finds == ("domain-unreachable",)
 
+    def test_user_without_a_password(self, lab: Any) -> None:
+        """Neither is another domain asked for a user of whom only the object is known."""
+        lab.domain.add("alice", None)
+        other = lab.add_domain("labs.example", forest="labs.example", connector="connector-2")
+        agent = lab.settled()
+        other.on_call = refuse("negotiate", 1722)
+        assert "domain-unreachable" not in agent.diagnose(lab.anchor("alice")).finds
+
 
 def refuse(operation: str, code: int) -> Callable[[str], None]:
     def answer(asked: str) -> None:

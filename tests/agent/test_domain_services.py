@@ -229,6 +229,14 @@ class TestTenantFails:
         lab.run(agent)
         assert last(lab, "alice").legacy is not None
 
+    def test_when_it_is_told(self, lab: Any, add: Any) -> None:
+        """The error about a certificate is of the cycle that met it."""
+        lab.tenant.secrets = SecretsConfiguration(True, True, b"no certificate")
+        add("alice")
+        agent = lab.installed()
+        agent.run_due()
+        assert [(event.level, event.time) for event in lab.events if event.id == 658] == [("error", lab.now)]
+
     def test_process_asks_anew(self, lab: Any, add: Any) -> None:
         """A new process knows nothing of what the tenant wanted, and asks before it sends."""
         lab.tenant.secrets = ALL

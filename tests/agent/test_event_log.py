@@ -74,6 +74,7 @@ class TestManager:
             lab.agent()
         assert lab.ids() == [607]
         assert "damaged" in lab.events[0].text
+        assert lab.events[0].time == lab.now
 
     def test_alive(self, lab: Any) -> None:
         """The current build tells with each heartbeat that its manager is alive; a staging server does not."""

@@ -14,7 +14,8 @@ from pwsync.process import begin, controller
 from pwsync.schedule import Grid
 from pwsync.settings import BUILD_2017, Connector, Scope, Settings
 from pwsync.state import PasswordState, State
-from pwsync.tenant_link import FORCE_PASSWORD_CHANGE, RETRY_AFTER, TenantLink
+from pwsync.tenant.provisioning import ProvisioningService
+from pwsync.tenant_link import FORCE_PASSWORD_CHANGE, RETRY_AFTER, TenantLink, connect
 
 NOW = datetime(2017, 1, 13, 9, tzinfo=UTC)
 ROOT = "DC=contoso,DC=example"
@@ -290,6 +291,13 @@ class TestTenantLink:
         link.heed(86_400.0 * 364)
         assert state.settings[RETRY_AFTER] == max(after(kept), after(86_400 * 364)).isoformat()
         assert "retry-after" in state.touched.settings
+
+    def test_identifiers(self, lab: Any) -> None:
+        """Over HTTPS each call has a random GUID of its own, and says that it is one."""
+        _, service = connect(lab.ports())
+        assert isinstance(service, ProvisioningService)
+        made = [service._identifiers() for _ in range(10)]
+        assert ({each.version for each in made}, len(set(made))) == ({4}, 10)
 
     def test_calls(self) -> None:
         """Each call goes to its own operation with what it was given; a refusal's pause is kept, and it goes on."""
