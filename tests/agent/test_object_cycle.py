@@ -81,6 +81,7 @@ class TestQuarantine:
         lab.domain.delete("alice")
         lab.run(agent, 30)
         assert lab.status(agent, "alice") == "none"
+        assert lab.reborn(agent)._state.objects == {}
 
     def test_addresses_are_exported(self, lab: Any) -> None:
         """Proxy addresses go to the tenant as they are."""
@@ -145,6 +146,19 @@ class TestJoined:
         lab.run(agent, 30)
         assert sorted(lab.tenant.users) == sorted([lab.anchor("alice"), lab.anchor("bob")])
         assert lab.received() == ["alice-f", "alice"]
+
+    def test_takes_over_from_one_who_waits(self, lab: Any) -> None:
+        """The password of an account that counts no longer does not wait for another attempt."""
+        self.joined(lab)
+        agent = lab.settled()
+        lab.tenant.results[lab.anchor("alice-f")] = 5
+        lab.domain.enable("alice", enabled=False)
+        lab.run(agent, 30)
+        assert lab.names(agent.pending()) == ["alice-f"]
+        lab.domain.enable("alice")
+        lab.run(agent, 30)
+        assert (lab.received(), agent.pending()) == (["alice"], [])
+        assert lab.status(agent, "alice-f") == "SourceConnectorNotPresent"
 
     def test_not_matched(self, lab: Any) -> None:
         """Without matching each account is a user of its own."""
@@ -281,6 +295,15 @@ class TestKept:
             "useraccountcontrol": ["512"],
             "sn": ["Liddell"],
         }
+
+    def test_whole_import(self, lab: Any) -> None:
+        """What a whole import does not tell of an object is gone, though no delta told that it went."""
+        alice = lab.domain.add("alice", mail="alice@contoso.example")
+        agent = lab.settled()
+        del alice.attributes["mail"], alice.usns["mail"]
+        agent.run_object_cycle("initial")
+        assert "mail" not in agent._store.attributes(alice.anchor)
+        assert lab.tenant.users[alice.anchor].attributes["mail"] is None
 
     def test_whole_reading_is_ordered(self, lab: Any) -> None:
         """Who comes into scope before a domain is read as a whole need not be read alone."""

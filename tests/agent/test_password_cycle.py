@@ -10,6 +10,7 @@ import pytest
 
 from pwsync.errors import ReplicationError, ServiceFault, Throttled, TokenError, TransportError
 from pwsync.settings import BUILD_CURRENT, Scope
+from pwsync.tenant.messages import CredentialResult
 
 
 class TestInitial:
@@ -209,6 +210,38 @@ class TestScope:
         assert lab.tenant.credentials == []
         assert agent.pending() == []
 
+    def test_what_stays_is_not_opened(self, lab: Any) -> None:
+        """A password that a rule keeps here is not even decrypted: one that can't be does not hold up its domain."""
+        lab.domain.add("alice")
+        agent = lab.settled()
+        lab.domain.enable("alice", False)
+        lab.run(agent, 30)
+        lab.domain.garbles = True
+        lab.domain.set_password("alice", "Spring-2017!")
+        lab.run(agent)
+        assert lab.ids(611) == []
+        assert lab.status(agent, "alice") == "SourceConnectorNotPresent"
+
+    def test_left_out_while_the_domain_is_away(self, lab: Any) -> None:
+        """What came to wait again because a commit failed is left out by its rule, though nobody can read it now."""
+        for name in ("alice", "bob"):
+            lab.domain.add(name)
+        agent = lab.settled()
+        lab.tenant.results[lab.anchor("alice")] = 5
+        lab.domain.set_password("alice", "Spring-2017!")
+        lab.run(agent)
+        lab.on_commit = lambda number: _refuse(True)
+        lab.domain.enable("alice", False)
+        agent.run_object_cycle("delta")
+        lab.domain.set_password("bob", "Spring-2017!")
+        lab.run(agent)
+        assert lab.names(agent.pending()) == ["alice"]
+        lab.on_commit = lambda number: None
+        lab.domain.on_call = lambda operation: _fail(1722)
+        lab.run(agent)
+        assert agent.pending() == []
+        assert lab.status(agent, "alice") == "SourceConnectorNotPresent"
+
     def test_moved_out_and_in(self, lab: Any) -> None:
         """Out of scope the tenant's user is deleted; back in scope it gets its password again."""
         lab.settings.scope = Scope(ous=("OU=People",))
@@ -336,6 +369,32 @@ class TestTemporary:
         lab.run(agent, 10)
         assert len(lab.tenant.credentials) == 2
 
+    def test_must_change_of_one_who_waits(self, lab: Any) -> None:
+        """That a waiting password has to be changed is kept: the next process goes by it without the directory."""
+        lab.settings.build = BUILD_CURRENT
+        lab.domain.add("alice")
+        agent = lab.settled()
+        agent.configure(staging=True)
+        lab.domain.set_password("alice", "Spring-2017!")
+        lab.run(agent)
+        lab.domain.require_change("alice")
+        lab.run(agent)
+        assert lab.names(agent.pending()) == ["alice"]
+        agent.configure(staging=False)
+        lab.domain.on_call = lambda operation: _fail(1722) if operation == "negotiate" else None
+        agent = lab.reborn(agent)
+        agent.run_due()
+        assert (agent.pending(), lab.status(agent, "alice")) == ([], "FilteredByTarget")
+
+    def test_must_change_of_one_who_stays(self, lab: Any) -> None:
+        """For a user whose password stays here nothing is read because must-change was set."""
+        lab.settings.build, lab.tenant.features = BUILD_CURRENT, 16384
+        lab.domain.add("ines", inet="yes")
+        agent = lab.settled()
+        lab.domain.require_change("ines")
+        lab.run(agent)
+        assert lab.domain.calls == ["get-nc-changes"]
+
     def test_feature_unknown(self, lab: Any) -> None:
         """While the tenant can't say whether its feature is on, a temporary password waits."""
         lab.settings.build, lab.tenant.features = BUILD_CURRENT, 16384
@@ -381,6 +440,16 @@ class TestFailures:
         lab.run(agent)
         assert lab.received() == ["bob", "alice"]
         assert lab.commits == 3
+
+    def test_no_reason(self, lab: Any) -> None:
+        """A failure for which the tenant gives no reason is told without one."""
+        lab.domain.add("alice")
+        agent = lab.settled()
+        lab.tenant.send_credentials = lambda items: [CredentialResult(item.source_anchor, None, 5) for item in items]
+        lab.domain.set_password("alice", "Spring-2017!")
+        lab.run(agent)
+        (told,) = [event.text for event in lab.events if event.id == 657]
+        assert "Result : Failed." in told
 
     def test_anchor_unknown(self, lab: Any) -> None:
         """A user whom the tenant does not know is exported again by the next object cycle."""
