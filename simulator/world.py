@@ -462,7 +462,7 @@ class World:
                 self.after_instant()
             if over or key is None:
                 return
-            if key[1] == Rank.CYCLE and self.idle.pass_by(key, limit):
+            if key[1] == Rank.CYCLE and self.idle.pass_by(key, limit, once=self._unjudged):
                 continue
             self._unjudged = True
             self.move_to(key[0])

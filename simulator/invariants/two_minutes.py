@@ -25,12 +25,15 @@ class TwoMinutes(Invariant):
         self._last: datetime | None = None
 
     def instant(self) -> Iterable[Violation]:
-        cycles = self.world.cycles
+        cycles, starts = self.world.cycles, self.world.grid_starts
+        start = following = None
         for cycle in cycles[self._seen :]:
             if cycle.kind != "password":
                 continue
-            passed = bisect_right(self.world.grid_starts, cycle.started)
-            start = self.world.grid_starts[passed - 1] if passed else None
+            if start is None or cycle.started < start or (following is not None and cycle.started >= following):
+                passed = bisect_right(starts, cycle.started)
+                start = starts[passed - 1] if passed else None
+                following = starts[passed] if passed < len(starts) else None
             if start is not None and (cycle.started - start) % PERIOD:
                 yield Violation(
                     held=f"the service started at {start:%H:%M:%S}, so cycles begin every 2 minutes from there",
