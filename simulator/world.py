@@ -117,7 +117,7 @@ class World:
         self._off_if_it_ends: set[str | None] | None = None
         self.idle = IdleTime(self)
         self.network.watchers += [self.idle.note, self._committed]
-        self.orders: list[tuple[datetime, str | None]] = []
+        self.orders: list[tuple[int, str | None]] = []
         self.after_instant: Callable[[], None] = lambda: None
         self._farms: Farms | None = None
         self._settings: Settings | None = None
@@ -299,6 +299,14 @@ class World:
         """A cycle of the agent has begun, or was passed by."""
         self.cycles.append(CycleStart(kind, started, len(self.network.attempts)))
 
+    def note_order(self, name: str | None) -> None:
+        """Passwords are ordered to go out: of a domain, of one user (source anchor), or all.
+
+        What counts is which attempts came before it: a cycle, and an order that had to wait for its end, may well be of
+        one instant.
+        """
+        self.orders.append((len(self.network.attempts), name))
+
     @contextmanager
     def switching(self, off: set[str | None]) -> Iterator[None]:
         """An order that leaves password synchronization off for these domains is given in this block.
@@ -415,6 +423,7 @@ class World:
         self.cycles.clear()
         self.requests.clear()
         self.crashes.clear()
+        self.orders.clear()
         self._writes_told = self._writes_before = len(self.tenant.writes)
         self._held_before = {write.user_id: write.credential for write in self.tenant.writes}
         self._counting = True

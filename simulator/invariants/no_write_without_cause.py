@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from datetime import datetime
 from uuid import UUID
 
 from simulator.invariants.base import Invariant, Violation
 from simulator.invariants.ledger import Sent
-from simulator.network import OK
+from simulator.network import OK, Attempt
 
 
 class NoWriteWithoutCause(Invariant):
@@ -56,19 +55,19 @@ class NoWriteWithoutCause(Invariant):
 
     def _orders(self, item: Sent) -> int:
         """How many full synchronizations had been ordered when a credential left."""
-        return self._ordered(item, item.attempt.started)
+        return self._ordered(item, item.attempt)
 
     def _carried_out(self, item: Sent) -> int:
         """How many of them it can belong to: those that came before the domain was last read."""
         read = self.ledger.last_read(self.ledger.homes[item.guid].name)
         if read is None or read.sequence > item.attempt.sequence:
             return self._ordered_until.get(item.guid, 0)
-        return self._ordered(item, read.started)
+        return self._ordered(item, read)
 
-    def _ordered(self, item: Sent, until: datetime) -> int:
-        """Orders for all domains, for the user's domain, and for the user alone."""
+    def _ordered(self, item: Sent, attempt: Attempt) -> int:
+        """Orders for all domains, for the user's domain, and for the user alone that came before an attempt."""
         names = (None, self.ledger.homes[item.guid].name, self.ledger.anchor(item.guid))
-        return sum(1 for when, name in self.world.orders if name in names and when <= until)
+        return sum(1 for before, name in self.world.orders if name in names and before < attempt.sequence)
 
     def _must_change_moved(self, item: Sent) -> bool:
         """Whether "must change" was set or cleared by itself since the password was set, where the agent read it."""

@@ -223,7 +223,7 @@ def install(world: World, what: Any, sessions: Sessions) -> str:
 def enable_password_sync(world: World, what: Any, sessions: Sessions) -> str:
 
     def order(agent: Agent) -> None:
-        world.orders.append((world.clock(), what.domain))
+        world.note_order(what.domain)
         off = set() if what.domain is None else world.sync_off - {what.domain}
         with world.switching(off):
             agent.enable_password_sync(what.domain)
@@ -248,7 +248,7 @@ def full_password_sync(world: World, what: Any, sessions: Sessions) -> str:
     domain = home(world, what).name
 
     def order(agent: Agent) -> None:
-        world.orders.append((world.clock(), domain))
+        world.note_order(domain)
         agent.full_password_sync(domain)
 
     world.host.operate(order)
@@ -260,7 +260,7 @@ def sync_user(world: World, what: Any, sessions: Sessions) -> str:
     anchor = world.anchor(what.user) or what.user
 
     def order(agent: Agent) -> None:
-        world.orders.append((world.clock(), anchor))
+        world.note_order(anchor)
         agent.sync_user(anchor)
 
     world.host.operate(order)
