@@ -104,5 +104,4 @@ class PasswordWriter:
 
     def _store(self, user: CloudUser, credential: str, by: str) -> None:
         user.credential = credential
-        policies = user.password_policies
-        self.writes.append(PasswordWrite(len(self.writes) + 1, self._clock(), user.id, by, credential, policies))
+        self.writes.append(PasswordWrite(len(self.writes) + 1, self._clock(), user.id, by, credential))

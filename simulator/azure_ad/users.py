@@ -25,18 +25,13 @@ _SEPARATOR = "\x00"
 
 
 class PasswordWrite(NamedTuple):
-    """A password that the tenant took.
-
-    by: sync, admin, user or create. credential: the stored text. policies: the user's password policies once it was
-    stored; an administrator may change them a moment later.
-    """
+    """A password that the tenant took: ``by`` is sync, admin, user or create; ``credential`` is the stored text."""
 
     sequence: int
     at: datetime
     user_id: str
     by: str
     credential: str
-    policies: str | None
 
 
 @dataclass(slots=True, eq=False)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from simulator.invariants.base import Invariant, Violation
+from simulator.network import Attempt
 
 
 class NeverExpires(Invariant):
@@ -15,19 +16,29 @@ class NeverExpires(Invariant):
 
     def begin(self) -> None:
         self._seen = len(self.world.tenant.writes)
-        self._cloud_policy = self._follows_the_cloud()
+        self._found: list[Violation] = []
+        self.world.network.watchers.append(self._look)
 
     def instant(self) -> Iterable[Violation]:
+        found, self._found = [*self._found, *self._expiring()], []
+        return found
+
+    def _look(self, attempt: Attempt) -> None:
+        """A cycle may take a while, in which administrators work: what they change is not the write's doing."""
+        if attempt.on == "cloud.set-passwords":
+            self._found += self._expiring()
+
+    def _expiring(self) -> Iterable[Violation]:
+        """Users whose password was written since this was last asked, and who would have to change it one day."""
+        writes = self.world.tenant.writes
+        fresh = {write.user_id for write in writes[self._seen :]}
+        self._seen = len(writes)
         tenant = self.world.tenant
-        fresh = {write.user_id: write for write in tenant.writes[self._seen :]}
-        self._seen = len(tenant.writes)
-        # A call may take a while, in which administrators work: the feature may have changed since the write.
-        before, self._cloud_policy = self._cloud_policy, self._follows_the_cloud()
-        if before or self._cloud_policy:
+        if self.world.profile.policy_feature and "cloud-policy-for-synced-users" in tenant.features:
             return
-        for user_id, write in sorted(fresh.items()):
+        for user_id in sorted(fresh):
             user = tenant.users.by_id(user_id)
-            if user is None or user.source != "synced" or user.password_policies != write.policies:
+            if user is None or user.source != "synced":
                 continue
             expires = tenant.expires(user)
             if expires is not None:
@@ -37,7 +48,3 @@ class NeverExpires(Invariant):
                     about=user.upn.partition("@")[0],
                     key=user_id,
                 )
-
-    def _follows_the_cloud(self) -> bool:
-        """Whether synchronized passwords follow the tenant's own policy, where the profile knows that feature."""
-        return self.world.profile.policy_feature and "cloud-policy-for-synced-users" in self.world.tenant.features

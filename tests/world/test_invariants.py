@@ -353,6 +353,19 @@ def expiring(run: Run) -> None:
     doubles.furnish(run.world, tenant)
 
 
+def unmarking(run: Run) -> None:
+    """A tenant that takes its mark from a synchronized password as soon as it is stored."""
+    writer: Any = run.world.tenant._passwords
+    true = writer.apply
+
+    def apply(item: Any, features: Any) -> int:
+        result: int = true(item, features)
+        run.world.tenant.users.by_anchor(item.source_anchor).password_policies = None
+        return result
+
+    writer.apply = apply
+
+
 def revoking(run: Run) -> None:
     """A tenant that ends sessions when a password arrives."""
     doubles.furnish(run.world, doubles.tenant_that(run.world, sync_revokes_sessions=True))
@@ -376,6 +389,7 @@ def credulous(run: Run) -> None:
 
 SERVICES = (
     (expiring, "never-expires", "alice's password was synchronized" , "alice"),
+    (unmarking, "never-expires", "alice's password was synchronized", "alice"),
     (revoking, "sessions", "session laptop was open", "laptop"),
     (credulous, "digest-not-usable", "its text logs on to the directory", "alice"),
 )  # fmt: skip
