@@ -144,12 +144,17 @@ class Network:
         self._trace = trace
         self._wait = wait
         self._latency = {"cloud": cloud_latency, "directory": directory_latency, "store": timedelta(0)}
-        self.faults = [ArmedFault(rule, index) for index, rule in enumerate(faults)]
+        self.faults: list[ArmedFault] = []
+        self.arm(faults)
         self.attempts: list[Attempt] = []
         self.down: set[str] = set()
         self.watchers: list[Callable[[Attempt], None]] = []
         self.counting = False
         self.observed = False
+
+    def arm(self, rules: Sequence[Any]) -> None:
+        """These rules of a scenario's ``faults`` are in force, and no others."""
+        self.faults = [ArmedFault(rule, index) for index, rule in enumerate(rules)]
 
     def begin(self) -> None:
         """Count, record and break from now on; what came before is forgotten."""

@@ -1,8 +1,8 @@
 """Runs cases one by one in this process, or side by side in others.
 
-Side by side, each worker is a fresh process (never a fork of this one, which may have threads) that reads cases from a
-pipe. The server that starts them has imported the simulator once, so that a new worker is ready at once. A worker
-that dies fails the one case that it was running, as a fault of the harness, and another takes its place.
+Side by side, each worker is a fresh process (never a fork of this one, which may have threads) that reads stretches of
+cases from a pipe. The server that starts them has imported the simulator once, so that a new worker is ready at once.
+A worker that dies fails the one case that it was running, as a fault of the harness, and another takes its place.
 """
 
 from __future__ import annotations
@@ -14,10 +14,12 @@ import signal
 import sys
 import threading
 import traceback
-from collections.abc import Callable, Generator, Iterator, Sequence
+from collections import deque
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from functools import partial
+from itertools import islice
 from multiprocessing.connection import Connection, wait
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
@@ -28,6 +30,8 @@ if TYPE_CHECKING:
     from simulator.scenario.file import Case
 
 RunFunction = Callable[["Case"], RunResult]
+StretchFunction = Callable[[Sequence["Case"]], Iterator[RunResult]]
+"""Runs cases that follow each other, and gives the result of each in turn; what goes wrong in one is its result."""
 
 FAREWELL_SECONDS = 2.0
 """How long a worker that was told to end may take before it is killed."""
@@ -90,6 +94,12 @@ def guarded(run: RunFunction, case: Case) -> RunResult:
     return faulted(case, run, boundary.fault or "")
 
 
+def one_by_one(cases: Sequence[Case], run: RunFunction) -> Iterator[RunResult]:
+    """Run cases that have nothing in common."""
+    for case in cases:
+        yield guarded(run, case)
+
+
 def run_cases(
     cases: Sequence[Case],
     run: RunFunction,
@@ -104,17 +114,39 @@ def run_cases(
     digest stays), which spares memory. Closing the iterator ends the workers. ``faulted`` makes the result of a case
     whose worker died.
     """
+    stretches = (range(index, index + 1) for index in range(len(cases)))
+    runs = partial(one_by_one, run=run)
+    return run_stretches(
+        cases, runs, stretches, jobs=jobs, keep_trace=keep_trace, died=lambda case, why: faulted(case, run, why)
+    )
+
+
+def run_stretches(
+    cases: Sequence[Case],
+    run: StretchFunction,
+    stretches: Iterable[range],
+    *,
+    jobs: int,
+    keep_trace: bool,
+    died: Callable[[Case, str], RunResult],
+) -> Generator[tuple[int, RunResult], None, None]:
+    """As :func:`run_cases`, for cases that are cheaper one after the other in one process.
+
+    stretches: ranges of indices, each of which goes to one worker. There may be more than anybody could list: they are
+    taken as they are needed. died: makes the result of a case in which its worker died.
+    """
     jobs = min(jobs, len(cases))
     if jobs <= 1:
         from simulator.frozen import held
 
         with held():
-            for index, case in enumerate(cases):
-                yield index, _trimmed(guarded(run, case), keep_trace)
+            for stretch in stretches:
+                for index, result in zip(stretch, run([cases[each] for each in stretch]), strict=True):
+                    yield index, _trimmed(result, keep_trace)
         return
-    pool = _Pool(run, keep_trace, jobs, faulted)
+    pool = _Pool(run, keep_trace, jobs, died)
     try:
-        yield from pool.run(cases)
+        yield from pool.run(cases, iter(stretches))
     finally:
         pool.end()
 
@@ -123,40 +155,41 @@ def _trimmed(result: RunResult, keep_trace: bool) -> RunResult:
     return result if keep_trace else replace(result, trace=())
 
 
-def _serve(connection: Connection, run: RunFunction, keep_trace: bool, path: list[str]) -> None:
-    """A worker's life: take a case, send its result, until the pipe closes. Ctrl-C is the parent's to handle."""
+def _serve(connection: Connection, run: StretchFunction, keep_trace: bool, path: list[str]) -> None:
+    """A worker's life: take cases, send the result of each, until the pipe closes. Ctrl-C is the parent's to handle."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     sys.path[:] = path
     from simulator.frozen import held
 
     with suppress(EOFError, BrokenPipeError, ConnectionResetError), held():
         while True:
-            case = connection.recv()
-            connection.send(_trimmed(guarded(run, case), keep_trace))
+            for result in run(connection.recv()):
+                connection.send(_trimmed(result, keep_trace))
 
 
 class _Worker:
-    """One process, its pipe, and the index of the case that it is running."""
+    """One process, its pipe, and the indices of the cases that it has to run, the one that it is running first."""
 
     def __init__(self, start: Callable[[Connection], Any]) -> None:
         self.connection, theirs = multiprocessing.Pipe()
         self.process = start(theirs)
         theirs.close()
-        self.index: int | None = None
+        self.indices: deque[int] = deque()
 
-    def give(self, index: int, case: Case) -> None:
-        self.index = index
+    def give(self, indices: Iterable[int], cases: Sequence[Case]) -> None:
+        self.indices.extend(indices)
         with suppress(BrokenPipeError, ConnectionResetError):  # a worker that has died shows when its answer is due
-            self.connection.send(case)
+            self.connection.send([cases[index] for index in self.indices])
 
-    def take(self) -> RunResult | str:
-        """The result; or, of a worker that has died, how it ended."""
+    def take(self) -> tuple[int, RunResult | str]:
+        """The index of a case and its result; or, of a worker that has died, how it ended."""
+        index = self.indices.popleft()
         try:
             result: RunResult = self.connection.recv()
         except (EOFError, ConnectionResetError):
             self.process.join(FAREWELL_SECONDS)
-            return f"the process that ran this scenario died (exit code {self.process.exitcode})"
-        return result
+            return index, f"the process that ran this scenario died (exit code {self.process.exitcode})"
+        return index, result
 
     def end(self) -> None:
         self.connection.close()
@@ -200,45 +233,50 @@ class _Pool:
     """As many workers as there are jobs."""
 
     def __init__(
-        self, run: RunFunction, keep_trace: bool, jobs: int, faulted: Callable[[Case, RunFunction, str], RunResult]
+        self, run: StretchFunction, keep_trace: bool, jobs: int, died: Callable[[Case, str], RunResult]
     ) -> None:
-        self._faulted = faulted
+        self._died = died
         self._context = prepare([_module_of(run)])
         self._arguments = (run, keep_trace, list(sys.path))
         self._jobs = jobs
         self._workers: list[_Worker] = []
+        self._again: list[deque[int]] = []
 
     def _start(self, connection: Connection) -> Any:
         process = self._context.Process(target=_serve, args=(connection, *self._arguments), daemon=True)
         process.start()
         return process
 
-    def run(self, cases: Sequence[Case]) -> Iterator[tuple[int, RunResult]]:
-        count = len(cases)  # a count alone: there may be more cases than anybody could list
-        given = 0
-        for worker in self._hire(min(self._jobs, count)):
-            worker.give(given, cases[given])
-            given += 1
-        while busy := {worker.connection: worker for worker in self._workers if worker.index is not None}:
+    def run(self, cases: Sequence[Case], stretches: Iterator[range]) -> Iterator[tuple[int, RunResult]]:
+        for stretch in islice(stretches, self._jobs):
+            self._hire().give(stretch, cases)
+        while busy := {worker.connection: worker for worker in self._workers if worker.indices}:
             for connection in wait(list(busy)):
                 worker = busy[connection]  # type: ignore[index]
-                index, worker.index = worker.index or 0, None
-                result = worker.take()
+                index, result = worker.take()
                 if isinstance(result, str):
-                    worker.end()
-                    self._workers.remove(worker)
-                    result = self._faulted(cases[index], self._arguments[0], result)
-                    if given < count:
-                        (worker,) = self._hire(1)
-                if given < count:  # before the result is handed on: nobody waits for what is done with it
-                    worker.give(given, cases[given])
-                    given += 1
+                    self._bury(worker)
+                    result = self._died(cases[index], result)
+                if not worker.indices and (more := self._more(stretches)):
+                    # Before the result is handed on: nobody waits for what is done with it.
+                    (worker if worker in self._workers else self._hire()).give(more, cases)
                 yield index, result
 
-    def _hire(self, count: int) -> list[_Worker]:
-        hired = [_Worker(self._start) for _ in range(count)]
-        self._workers += hired
-        return hired
+    def _more(self, stretches: Iterator[range]) -> Sequence[int]:
+        """What a worker that died has left behind, or the next stretch; nothing when all is given."""
+        return self._again.pop() if self._again else next(stretches, ())
+
+    def _hire(self) -> _Worker:
+        worker = _Worker(self._start)
+        self._workers.append(worker)
+        return worker
+
+    def _bury(self, worker: _Worker) -> None:
+        worker.end()
+        self._workers.remove(worker)
+        if worker.indices:
+            self._again.append(deque(worker.indices))
+            worker.indices.clear()
 
     def end(self) -> None:
         for worker in self._workers:
@@ -246,7 +284,7 @@ class _Pool:
         self._workers.clear()
 
 
-def _module_of(run: RunFunction) -> str:
+def _module_of(run: Callable[..., object]) -> str:
     while isinstance(run, partial):
-        run = run.func
+        run = run.keywords.get("run", run.func)
     return run.__module__

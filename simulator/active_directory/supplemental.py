@@ -18,6 +18,8 @@ from cryptography.hazmat.decrepit.ciphers.algorithms import TripleDES
 from cryptography.hazmat.primitives.ciphers import Cipher
 from cryptography.hazmat.primitives.ciphers.algorithms import AES
 from cryptography.hazmat.primitives.ciphers.modes import CBC, ECB
+from cryptography.hazmat.primitives.hashes import SHA1
+from cryptography.hazmat.primitives.kdf.pbkdf2 import PBKDF2HMAC
 
 if TYPE_CHECKING:
     from simulator.active_directory.replica import Entry
@@ -206,7 +208,7 @@ def kerberos_keys(password: str, salt: str) -> dict[int, bytes]:
 
 def aes_keys(secret: bytes, salt: bytes, iterations: int) -> tuple[bytes, bytes]:
     """The 256-bit and the 128-bit key ([RFC3962] 4): the second's seed is the first half of the first's."""
-    seed = hashlib.pbkdf2_hmac("sha1", secret, salt, iterations, 32)
+    seed = PBKDF2HMAC(SHA1(), 32, salt, iterations).derive(secret)  # noqa: S303 - what [RFC3962] asks for
     return _derived(seed), _derived(seed[:16])
 
 

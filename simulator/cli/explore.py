@@ -155,9 +155,9 @@ class Search:
 
     def explore(self, exploration: Exploration, runs: int, seed: int, until: timedelta | None = None) -> None:
         """Run seeds from ``seed`` on, ``until`` so long after the search began; shrink and write what breaks."""
-        from simulator.explore.explorer import Seeds, repeat_of, run_seed
+        from simulator.explore.explorer import Seeds, repeat_of, run_seed, run_seeds
         from simulator.explore.findings import first_ways
-        from simulator.workers import run_cases
+        from simulator.workers import faulted, run_stretches
 
         if self._interrupted:
             return
@@ -167,9 +167,11 @@ class Search:
         broken: list[RunResult] = []
         began = self._now()
         try:
-            stream = run_cases(
-                Seeds(seed, runs), partial(run_seed, exploration=exploration), jobs=self._jobs, keep_trace=False
-            )
+            seeds, alone = Seeds(seed, runs), partial(run_seed, exploration=exploration)
+            stream = run_stretches(
+                seeds, partial(run_seeds, exploration=exploration), seeds.stretches(), jobs=self._jobs,
+                keep_trace=False, died=lambda case, why: faulted(case, alone, why),
+            )  # fmt: skip
             with closing(stream), _progress(runs, until) as display:
                 for _, result in stream:
                     self._runs += 1

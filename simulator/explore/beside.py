@@ -7,7 +7,7 @@ from datetime import timedelta
 from typing import Any
 
 from simulator.explore import plan_faults
-from simulator.explore.plans import END, draw_moments
+from simulator.explore.plans import END, draw_moments, world_of
 from simulator.explore.writing import Document, Quoted, offset
 from simulator.random import Randomness
 from simulator.scenario.fault_models import ExploreChanges, ExploreFaults
@@ -28,7 +28,7 @@ def draw_beside(document: Document, scenario: Scenario, seed: int) -> Document:
     What the timeline expects is left out: with other changes beside it something else may hold. That an action is
     refused stays, since a file may only then name somebody a second time; like all expectations it is not judged.
     Changes are resets by an administrator and users' own. A user who does not exist yet, or no longer, refuses; that
-    is no finding.
+    is no finding. Ten seeds share a world, as those without a scenario do.
     """
     random = Randomness(seed).child("explore/beside")
     steps = [_without_expectations(step) for step in document.get("timeline") or () if step.get("do")]
@@ -52,7 +52,7 @@ def draw_beside(document: Document, scenario: Scenario, seed: int) -> Document:
     return {
         **{key: value for key, value in document.items() if key not in ("explore", "tags")},
         "faults": [*(document.get("faults") or ()), *drawn],
-        "seed": str(seed),
+        "seed": str(world_of(seed)),
         "timeline": [*steps, {"at": offset(length), "expect": [END]}],
     }
 

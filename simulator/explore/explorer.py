@@ -1,22 +1,24 @@
 """Random runs: each is drawn from its seed, played, brought to a calm ending, and judged by the invariants alone.
 
-The run of a seed is :func:`run_seed`, which fits :func:`simulator.workers.run_cases`. What a plan's people try may be
-refused, and a drawn fault may never fire; neither is a finding. A finding becomes a scenario file by
-:func:`as_scenario`, with the ending written out, and :mod:`simulator.explore.shrink` makes it short.
+The runs of some seeds are :func:`run_seeds`, which fits :func:`simulator.workers.run_stretches`: plans whose worlds
+begin alike go on from one beginning. What a plan's people try may be refused, and a drawn fault may never fire; neither
+is a finding. A finding becomes a scenario file by :func:`as_scenario`, with the ending written out, and
+:mod:`simulator.explore.shrink` makes it short.
 """
 
 from __future__ import annotations
 
 import shlex
 import traceback
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
 from simulator.explore import endings
 from simulator.explore.beside import draw_beside
-from simulator.explore.plans import END, draw_plan
+from simulator.explore.plans import END, SHARING, draw_plan
 from simulator.explore.ways import Way, ways
 from simulator.explore.writing import Document, case_of
 from simulator.queue import Rank
@@ -28,6 +30,8 @@ from simulator.scenario.runner import Run, RunOptions
 from simulator.scenario.values import format_offset, parse_offset
 from simulator.stopwatch import stopwatch
 from simulator.trace import digest
+from simulator.workers import guarded
+from simulator.world_snapshot import ImageError, WorldSnapshot
 
 JUDGED = ("invariant", "agent")
 """Kinds of failures that a random run is judged by."""
@@ -87,6 +91,12 @@ class CalmRun(Run):
     ending: tuple[Any, ...] = ()
     calmed: timedelta | None = None
 
+    def go_on(self, case: Case) -> None:
+        """From ``+0s`` to the end, with the timeline and the faults of a case whose world begins alike."""
+        self.case, self.scenario = case, case.scenario
+        self.world.network.arm(case.scenario.faults)
+        self.proceed()
+
     def _judge_faults(self) -> None:
         world = self.world
         endings.faults_off(world)
@@ -103,18 +113,77 @@ class CalmRun(Run):
 
 def play(case: Case, engine: str | None = None) -> Played:
     """Play a plan to its calm ending. What goes wrong in the harness is kept, not raised."""
+    try:
+        run = CalmRun(case, RunOptions(engine=engine))
+    except (Exception, SystemExit):
+        return Played((), traceback.format_exc(), (), 0.0)
+    return _played(run, run.run)
+
+
+def _played(run: CalmRun, proceed: Callable[[], None]) -> Played:
     fault: str | None = None
-    run: CalmRun | None = None
     with stopwatch() as watch:
         try:
-            run = CalmRun(case, RunOptions(engine=engine))
-            run.run()
+            proceed()
         except (Exception, SystemExit):
             fault = traceback.format_exc()
-    if run is None:
-        return Played((), fault, (), watch.seconds)
     trace, over = tuple(run.world.trace.lines), run.world.offset()
     return Played(tuple(run.failures), fault, trace, watch.seconds, run.ending, run.calmed, over)
+
+
+AFTER_THE_BEGINNING = frozenset({"scenario", "why", "rules", "tags", "faults", "timeline", "explore"})
+"""Keys of a plan that have no part in how its world is at ``+0s``."""
+
+
+def beginning_of(plan: Document) -> Document:
+    """What decides how a plan's world is at ``+0s``."""
+    return {key: value for key, value in plan.items() if key not in AFTER_THE_BEGINNING}
+
+
+class Stage:
+    """Plays plans one after the other; those that follow each other and whose worlds begin alike share the beginning.
+
+    What comes of a plan is what :func:`play` finds. Another agent's plans are begun anew each time: who knows what it
+    keeps where no snapshot looks. So are those of a world that no snapshot can hold. To be closed at the end.
+    """
+
+    def __init__(self, exploration: Exploration) -> None:
+        self._exploration = exploration
+        self._beginning: Document | None = None
+        self._begun: tuple[CalmRun, WorldSnapshot] | None = None
+        self._open = ExitStack()
+
+    def __enter__(self) -> Stage:
+        return self
+
+    def __exit__(self, *reason: object) -> None:
+        self._open.close()
+
+    def play(self, plan: Document, case: Case) -> Played:
+        """Play a plan to its calm ending. case: the plan as it is read. Raises what goes wrong before its ``+0s``."""
+        if self._exploration.engine is not None:
+            return play(case, self._exploration.engine)
+        beginning = beginning_of(plan)
+        if beginning != self._beginning:
+            self._begin(case)
+            self._beginning = beginning
+        if self._begun is None:
+            return play(case)
+        run, snapshot = self._begun
+        snapshot.restore()
+        return _played(run, lambda: run.go_on(case))
+
+    def _begin(self, case: Case) -> None:
+        self._beginning = self._begun = None
+        self._open.close()
+        run = CalmRun(case, RunOptions())
+        run.world.idle.skipping = True
+        self._open.enter_context(run.world.frozen())
+        run.prepare()
+        try:
+            self._begun = run, WorldSnapshot(run.world, run)
+        except ImageError:
+            self._open.close()
 
 
 def seed_case(seed: int) -> Case:
@@ -137,6 +206,14 @@ class Seeds(Sequence[Case]):
             raise IndexError(index)
         return seed_case(self._first + index)
 
+    def stretches(self) -> Iterator[range]:
+        """Ranges of indices whose seeds share a world."""
+        first = 0
+        while first < self._count:
+            after = min(self._count, first + SHARING - (self._first + first) % SHARING)
+            yield range(first, after)
+            first = after
+
 
 def repeat_of(exploration: Exploration, seed: int) -> str:
     """The command that repeats the run of a seed."""
@@ -150,11 +227,19 @@ def repeat_of(exploration: Exploration, seed: int) -> str:
     return shlex.join(words)
 
 
-def run_seed(case: Case, exploration: Exploration) -> RunResult:
+def run_seeds(cases: Sequence[Case], exploration: Exploration) -> Iterator[RunResult]:
+    """Draw and play the plans of the cases' seeds; what goes wrong in the harness is a result, too."""
+    with Stage(exploration) as stage:
+        for case in cases:
+            yield guarded(lambda each: run_seed(each, exploration, stage), case)
+
+
+def run_seed(case: Case, exploration: Exploration, stage: Stage | None = None) -> RunResult:
     """Draw and play the plan of a case's seed; only what it is judged by is in the result."""
     seed = case.scenario.seed
-    plan = case_of(exploration.plan(seed), exploration.path)
-    played = play(plan, exploration.engine)
+    document = exploration.plan(seed)
+    plan = case_of(document, exploration.path)
+    played = stage.play(document, plan) if stage else play(plan, exploration.engine)
     failures = tuple(failure for failure in played.failures if failure.kind in JUDGED)
     outcome = "held" if not failures else "broke"
     return RunResult(

@@ -4,11 +4,14 @@ A plan is a :data:`~simulator.explore.writing.Document`; it holds whatever was d
 runs. Each plan first leaves out a random half of everything that can be drawn ("swarm testing": what many features
 hide together a few of them show). Draws come from child seeds by name. A seed gives the same plan everywhere, which
 hypothesis does not promise from one version to the next; :mod:`simulator.explore.strategies` has hypothesis draw them.
+
+Ten seeds share a world (:func:`world_of`): how it is at +0s, and with it the first synchronization, which is the
+dearest part of a run. What happens in it, and what goes wrong, each seed draws for itself.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from random import Random
 from typing import Any
@@ -17,6 +20,9 @@ from simulator.explore import plan_faults
 from simulator.explore.writing import Document, Quoted, duration, offset
 from simulator.random import Randomness
 from simulator.scenario.values import parse_offset
+
+SHARING = 10
+"""So many seeds share a world."""
 
 NAMES = ("alice", "bob", "carol", "dave", "erin")
 ONE, CHILD, OTHER = "contoso.example", "emea.contoso.example", "fabrikam.example"
@@ -93,6 +99,9 @@ class Sketch:
         return {"on": self.random.choice(controllers)}
 
 
+Source = Callable[[str], Random]
+"""Gives the random numbers of a name."""
+
 Drawer = Callable[[Sketch], dict[str, Any]]
 DRAWERS: dict[str, tuple[int, Drawer]] = {}
 """What can happen, by a name of its own: how often in comparison, and how the action is drawn."""
@@ -108,21 +117,31 @@ def drawer(name: str, weight: int = 1) -> Callable[[Drawer], Drawer]:
     return register
 
 
+def world_of(seed: int) -> int:
+    """The seed of the world in which a seed's plan happens."""
+    return seed // SHARING
+
+
 def draw_plan(seed: int) -> Document:
     """The plan of a seed: a whole scenario, but for its calm ending."""
-    return draw_plan_from(Randomness(seed).child, seed)
+    world = world_of(seed)
+    return draw_plan_from(Randomness(world).child, Randomness(seed).child, world, f"Random run {seed}")
 
 
-def draw_plan_from(source: Callable[[str], Random], seed: int) -> Document:
+def draw_plan_from(of_the_world: Source, source: Source, seed: int, name: str = "Random run") -> Document:
     """A plan whose parts are drawn each from a source of its own, by name. seed: of the world that it happens in."""
     from simulator.explore import plan_actions, plan_servers  # noqa: F401 - they register what can happen
     from simulator.explore.plan_looks import draw_looks
 
-    sketch = _sketch(source("explore/swarm"))
-    sketch.random = source("explore/world")
+    everything = [*WORLD_FEATURES, *DRAWERS, *plan_faults.GROUPS]
+    random = of_the_world("explore/swarm")
+    sketch = Sketch(random, _left_out(random, everything), {ONE: ["dc1"]})
+    sketch.random = of_the_world("explore/world")
     given = _given(sketch)
+    happening = _left_out(source("explore/swarm"), [*DRAWERS, *plan_faults.GROUPS])
+    sketch.left_out = happening | sketch.left_out & set(WORLD_FEATURES)
     sketch.random = source("explore/timeline")
-    length = sketch.random.choice(LONG if sketch.has("long", 0.2) else LENGTHS)
+    length = sketch.random.choice(LONG if sketch.has("long", 0.12) else LENGTHS)
     moments = draw_moments(sketch.random, sketch.random.randint(2, 12), 0, length)
     timeline = _install(sketch, given) + draw_steps(sketch, moments)
     timeline.sort(key=lambda step: step[0])
@@ -136,7 +155,7 @@ def draw_plan_from(source: Callable[[str], Random], seed: int) -> Document:
         born = {each[name]["user"]: at for at, do in timeline for each in do for name in creations if name in each}
         steps = sorted([*steps, *draw_looks(sketch, length, born)], key=lambda step: parse_offset(step["at"]))
     document: Document = {
-        "scenario": f"Random run {seed}",
+        "scenario": name,
         "why": "Drawn at random.",
         "rules": list(RUN_RULES),
         "profile": sketch.profile,
@@ -148,11 +167,10 @@ def draw_plan_from(source: Callable[[str], Random], seed: int) -> Document:
     return document
 
 
-def _sketch(random: Random) -> Sketch:
-    everything = sorted({*WORLD_FEATURES, *DRAWERS, *plan_faults.GROUPS})
+def _left_out(random: Random, everything: Iterable[str]) -> frozenset[str]:
+    """A random half of everything; resets are never left out."""
     share = random.choice([0.3, 0.5, 0.5, 0.7])
-    left_out = frozenset(name for name in everything if random.random() < share)
-    return Sketch(random, left_out - {"reset"}, {ONE: ["dc1"]})
+    return frozenset(name for name in sorted(set(everything)) if random.random() < share) - {"reset"}
 
 
 # --- the world at the start -------------------------------------------------------------------------------------
@@ -177,7 +195,7 @@ def _given(sketch: Sketch) -> Document:
     if cloud := _cloud(sketch):
         given["cloud"] = cloud
     if sketch.has("crowd", 0.1):
-        given["population"] = {"count": str(random.choice([1, 7, 60]))}
+        given["population"] = {"count": str(random.choice([1, 7, 7, 51]))}
     if sketch.has("latency", 0.5):
         given["network"] = {
             "cloud-latency": random.choice(["1s", "20s", "50s", "130s"]),

@@ -23,7 +23,6 @@ from simulator.network import ArmedFault, Attempt
 from simulator.queue import Rank
 from simulator.scenario.result import Failure
 from simulator.scenario.runner import Outcome, Run, RunOptions
-from simulator.scenario.setup import Setup
 from simulator.scenario.values import format_offset
 
 if TYPE_CHECKING:
@@ -156,20 +155,14 @@ class SweptRun(Run):
 
     def prepare(self) -> None:
         """Bring the world to +0s; what comes after that does not depend on the fault before its instant."""
-        Setup(self.world, self.case).run()
-        self.checks.begin()
-        self.world.after_instant = self._after_instant
+        super().prepare()
         self.world.network.watchers.append(self._count)
         for index, step in enumerate(self.scenario.timeline):
             self._queue_step(index, step)
         self.ended = max((step.at for step in self.scenario.timeline), default=timedelta(0))
 
-    def _live(self, limit: timedelta | None) -> None:
-        self.prepare()
-        self.proceed()
-
-    def proceed(self) -> None:
-        """From where the run is to its end."""
+    def proceed(self, limit: timedelta | None = None) -> None:
+        """From where the run is to its end; there is no limit to a sweep's."""
         world = self.world
         world.run_until(world.start + self.ended)
         if self.is_control:

@@ -10,6 +10,8 @@ Where a seed must mean the same plan for years, as in ``pwsync explore``, it is 
 
 from __future__ import annotations
 
+from random import Random
+
 from hypothesis import strategies as st
 
 from simulator.explore.plans import draw_plan_from
@@ -19,4 +21,8 @@ from simulator.explore.writing import Document
 @st.composite
 def plans(draw: st.DrawFn) -> Document:
     """Plans of random runs; see :mod:`simulator.explore.plans`."""
-    return draw_plan_from(lambda name: draw(st.randoms(use_true_random=False)), draw(st.integers(0, 2**32 - 1)))
+
+    def source(name: str) -> Random:
+        return draw(st.randoms(use_true_random=False))
+
+    return draw_plan_from(source, source, draw(st.integers(0, 2**32 - 1)))

@@ -6,9 +6,11 @@ here a second time, as the product's documentation and public vectors have it.
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterable
 from functools import lru_cache
+
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.kdf.pbkdf2 import PBKDF2HMAC
 
 from pwsync.credential import parse
 from pwsync.errors import CredentialFormatError
@@ -91,4 +93,4 @@ class DigestNotUsable(Invariant):
 @lru_cache(maxsize=1024)
 def _key(nt: bytes, salt: bytes, iterations: int) -> bytes:
     """The key as it should be; reruns of one scenario ask for the same ones."""
-    return hashlib.pbkdf2_hmac("sha256", nt.hex().upper().encode("utf-16-le"), salt, iterations, 32)
+    return PBKDF2HMAC(SHA256(), 32, salt, iterations).derive(nt.hex().upper().encode("utf-16-le"))

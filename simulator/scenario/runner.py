@@ -129,10 +129,18 @@ class Run:
         return self.options.planted is not None and last <= SUSPECTED_FOR
 
     def _live(self, limit: timedelta | None) -> None:
-        world = self.world
-        Setup(world, self.case).run()
+        self.prepare()
+        self.proceed(limit)
+
+    def prepare(self) -> None:
+        """Bring the world to ``+0s``. That neither the timeline nor faults have a part in."""
+        Setup(self.world, self.case).run()
         self.checks.begin()
-        world.after_instant = self._after_instant
+        self.world.after_instant = self._after_instant
+
+    def proceed(self, limit: timedelta | None = None) -> None:
+        """From ``+0s`` to the end, or to ``limit``."""
+        world = self.world
         steps = [step for step in self.scenario.timeline if limit is None or step.at <= limit]
         for step in steps:
             self._queue(step)

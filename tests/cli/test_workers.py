@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import multiprocessing
+from collections.abc import Iterator
 from functools import partial
+from itertools import count, islice
 from pathlib import Path
 
 import pytest
@@ -13,7 +15,7 @@ from simulator.scenario.file import Case
 from simulator.scenario.result import RunResult
 from simulator.scenario.runner import RunOptions
 from simulator.suite import collect, suite_digest
-from simulator.workers import FaultBoundary, cores, run_cases
+from simulator.workers import FaultBoundary, cores, faulted, one_by_one, run_cases, run_stretches
 
 RUN = partial(run_by_title, options=RunOptions(seed=7))
 
@@ -52,6 +54,39 @@ def test_death_is_a_fault_of_its_case(tmp_path: Path) -> None:
     found = results(cases(tmp_path, "holds", "dies", "holds", "dies", "holds", "dies"), 2)
     assert [result.outcome for result in found] == ["held", "harness-fault"] * 3
     assert "died (exit code -9)" in (found[1].harness_fault or "")
+
+
+def test_death_in_a_stretch(tmp_path: Path) -> None:
+    """A worker that dies in the midst of a stretch fails one case; what it had still to run is run by another."""
+    chosen = cases(tmp_path, "holds", "dies", "holds", "dies", "breaks", "holds", "raises", "holds")
+    stream = run_stretches(
+        chosen, partial(one_by_one, run=RUN), iter([range(5), range(5, 8)]), jobs=2, keep_trace=False,
+        died=lambda case, why: faulted(case, RUN, why),
+    )  # fmt: skip
+    found = dict(stream)
+    outcomes = [found[index].outcome for index in range(8)]
+    assert outcomes == ["held", "harness-fault"] * 2 + ["broke", "held", "harness-fault", "held"]
+    assert multiprocessing.active_children() == []
+
+
+def test_stretches_are_taken_as_they_are_needed(tmp_path: Path) -> None:
+    """Of stretches without end no more are taken than workers need; each runs in one process, in its order."""
+    chosen = cases(tmp_path, *["holds"] * 6)
+    taken = []
+
+    def stretches() -> Iterator[range]:
+        for first in count(0, 2):
+            taken.append(first)
+            yield range(first % 6, first % 6 + 2)
+
+    run = partial(one_by_one, run=RUN)
+    for jobs in (1, 2):
+        taken.clear()
+        stream = run_stretches(chosen, run, stretches(), jobs=jobs, keep_trace=False, died=pytest.fail)
+        some = [index for index, _ in islice(stream, 8)]
+        stream.close()
+        assert len(taken) <= 4 + jobs
+        assert all(some.index(index) < some.index(index + 1) for index in (0, 2))
 
 
 @pytest.mark.usefixtures("tmp_path")
