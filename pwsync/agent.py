@@ -260,20 +260,28 @@ class SyncAgent:
     # --- idle time, for a simulation that skips it
 
     def idle_until(self) -> datetime | None:
-        """Until when no cycle can do anything but read, provided that the directory does not change.
+        """Until when no cycle can do anything but read passwords, provided that the directory does not change.
 
-        None if the next one may do more: something is pending or due to be read or exported, a domain fails, or
-        Retry-After holds. At that time a ping or an object cycle is due, which :meth:`assume_idle` takes as run.
+        None if the next one may do more: something is pending or due to be read, a domain fails, or Retry-After holds.
+        At that time a ping or an object cycle is due, which :meth:`assume_idle` takes as run (:attr:`imports_idle`).
         """
-        passwords, objects = self._passwords, self._objects
-        if passwords is None or objects is None or self._busy or self._state.touched:
-            return None
-        if not passwords.quiet or not objects.quiet:
+        passwords = self._passwords
+        if passwords is None or self._busy or self._state.touched or not passwords.quiet:
             return None
         ends = [grid.next for grid, on in self._grids()[:1] if on and grid.next is not None]
         if not self._ports.settings.staging and passwords.next_beat is not None:
             ends.append(passwords.next_beat)
         return min(ends, default=None)
+
+    @property
+    def imports_idle(self) -> bool:
+        """Whether an object cycle would do nothing but import, where :meth:`idle_until` has said something."""
+        return self._objects is not None and self._objects.quiet
+
+    @property
+    def idle_reads(self) -> int:
+        """How many calls a password cycle makes that does nothing but read."""
+        return 0 if self._passwords is None else self._passwords.idle_reads
 
     def skip_to(self, when: datetime) -> None:
         """Take the password cycles that are due before ``when`` as run."""

@@ -134,6 +134,11 @@ class PasswordCycle:
             domain.imported and not domain.full for _, domain in self._domains()
         )
 
+    @property
+    def idle_reads(self) -> int:
+        """How many calls a cycle makes that does nothing but read: one for each domain."""
+        return sum(1 for _ in self._domains())
+
     def assume_idle(self, made: Callable[[str], None]) -> None:
         """Take one cycle as run in which nothing was to be read or sent: only the heartbeat is left of it."""
         ready = [connector for connector, domain in self._domains() if domain.imported]

@@ -1,8 +1,10 @@
 """Idle time: cycles in which nothing can happen are passed by, and leave the trace that they would have left.
 
-A cycle is passed by only if the agent says that nothing is pending, nothing failing and no pause in force, if the
-directory has not changed since it was last read, all its controllers have the same, no fault can fire any more, no link
-is down and no call takes time. An agent that can't say so (it has no ``idle_until``) runs every cycle.
+A password cycle is passed by only if the agent says that nothing is pending, nothing failing and no pause in force, if
+the directory has not changed since it was last read, all its controllers have the same, reads of passwords meet neither
+a fault nor a link that is down, and nothing happens while they take their time. When an object cycle or a heartbeat is
+due, too, the same must hold of imports and of calls to the tenant, and none of them may take any time. An agent that
+can't say so (it has no ``idle_until``) runs every cycle.
 """
 
 from __future__ import annotations
@@ -21,6 +23,9 @@ from simulator.world_facts import readable
 if TYPE_CHECKING:
     from simulator.world import World
 
+READ = "directory.read-passwords"
+"""All that an idle password cycle attempts."""
+
 
 class IdleTime:
     """Passes by the idle cycles of one world. ``skipping`` False runs them all."""
@@ -38,8 +43,8 @@ class IdleTime:
         if attempt.domain is None or attempt.outcome != OK:
             return
         version = self._world.domain(attempt.domain).version
-        if attempt.on == "directory.read-passwords":
-            self._read[attempt.domain] = version
+        if attempt.on == READ:
+            self._read[attempt.domain] = version  # what changes between two pages comes with the last one
         elif attempt.on == "directory.bind":
             self._bound[attempt.domain] = version
         elif attempt.on == "directory.search":
@@ -70,33 +75,41 @@ class IdleTime:
         # A start that fell due while another cycle ran is no cycle: the agent leaves it out by itself.
         missed = world.host.next_due() != key[0]
         until = self._idle_until() if self.skipping and not missed else None
-        if until is None:
-            self._make_good()
-            return False
-        agent: Any = world.host.agent
         head = world.queue.head()
         stop = limit if head is None else min(limit, head)
         when: datetime | None = key[0]
+        passed = False
         # Nothing but these cycles happens up to there, so that only the agent has to be asked again.
         while until is not None and when is not None and (when, int(Rank.CYCLE)) < stop:
-            if when >= until:
+            agent: Any = world.host.agent
+            if when < until:
+                if not self._skip(agent, when, min(stop, (until, int(Rank.CYCLE)))):
+                    break
+            elif agent.imports_idle and self._is_quiet():
                 world.move_to(when)
                 self._assume(agent)
                 until = agent.idle_until()
             else:
-                self._skip(agent, when, min(stop, (until, int(Rank.CYCLE))))
+                break
+            passed = True
             if once:
                 break
             when = world.host.next_due()
-        return True
+        if not passed:
+            self._make_good()
+        return passed
 
-    def _skip(self, agent: Any, when: datetime, end: Key) -> None:
-        """Take the password cycles from ``when`` up to ``end`` as run."""
-        while (when, int(Rank.CYCLE)) < end:
+    def _skip(self, agent: Any, when: datetime, end: Key) -> bool:
+        """Take the password cycles from ``when`` on as run that are over by ``end``; False if the first one is not."""
+        first, busy = when, agent.idle_reads * self._world.network.latency(READ)
+        while (when, int(Rank.CYCLE)) < end and (not busy or when + busy < end[0]) and busy < PASSWORD_INTERVAL:
             self._world.note_cycle("password", when)
             when += PASSWORD_INTERVAL
+        if when == first:
+            return False
         agent.skip_to(when)
         self._world.move_to(when - PASSWORD_INTERVAL)
+        return True
 
     def _assume(self, agent: Any) -> None:
         self._owed = True
@@ -118,15 +131,17 @@ class IdleTime:
         world = self._world
         agent = world.host.agent
         idle_until = getattr(agent, "idle_until", None)
-        if idle_until is None or not world.network.quiet() or "password-sync" not in world.tenant.features:
+        if idle_until is None or not world.network.undisturbed(READ) or "password-sync" not in world.tenant.features:
             return None
-        if not all(self._unchanged(domain) for domain in world.domains):
+        if not all(self._is_read(domain) for domain in world.domains):
             return None
         found: datetime | None = idle_until()
         return found
 
-    def _unchanged(self, domain: Domain) -> bool:
-        version = domain.version
-        if self._read.get(domain.name) != version or self._imported.get(domain.name) != version:
-            return False
-        return not domain.lags() and readable(domain)
+    def _is_read(self, domain: Domain) -> bool:
+        return self._read.get(domain.name) == domain.version and not domain.lags() and readable(domain)
+
+    def _is_quiet(self) -> bool:
+        """Whether imports would bring nothing, and every call would go through at once."""
+        imported = all(self._imported.get(domain.name) == domain.version for domain in self._world.domains)
+        return imported and self._world.network.quiet()

@@ -63,6 +63,10 @@ class ArmedFault:
     matched: int = 0
     fired: int = 0
 
+    def concerns(self, on: str | None) -> bool:
+        """Whether the rule may be about attempts on a wire; on any of them, if none is named."""
+        return on is None or self.rule.on in (on, f"{_kind(on)}.any")
+
     def fits(self, attempt: Attempt) -> bool:
         """Whether the rule is about this kind of attempt at all; time and counts not asked."""
         rule = self.rule
@@ -106,6 +110,11 @@ class ArmedFault:
         if rule.times is not None and self.matched >= rule.times:
             return False
         return rule.between is None or offset <= rule.between[1]
+
+
+def _kind(on: str) -> str:
+    """The kind of a wire: cloud, directory or store."""
+    return on.partition(".")[0]
 
 
 @dataclass(slots=True)
@@ -194,10 +203,19 @@ class Network:
 
     def quiet(self) -> bool:
         """Whether no fault can fire any more and every link is up, so that calls go through at once."""
-        offset = self._trace.offset()
-        if self.down or any(self._latency.values()):
+        return not (self.down or any(self._latency.values())) and self.undisturbed()
+
+    def undisturbed(self, on: str | None = None) -> bool:
+        """Whether no fault can fire any more and every link is up, of one wire or of all; calls may take time."""
+        kinds = self._latency if on is None else (_kind(on),)
+        if any(("cloud" if link == "cloud" else "directory") in kinds for link in self.down):
             return False
-        return not any(fault.may_fire(offset) for fault in self.faults)
+        offset = self._trace.offset()
+        return not any(fault.may_fire(offset) for fault in self.faults if fault.concerns(on))
+
+    def latency(self, on: str) -> timedelta:
+        """How long each call on a wire takes."""
+        return self._latency[_kind(on)]
 
     def link_is_up(self, attempt: Attempt) -> bool:
         """Whether the link that this attempt needs is up."""
@@ -283,7 +301,7 @@ class Network:
 
     def _deliver(self, attempt: Attempt, wire: Wire[T], rule: Any, results: Mapping[str, int], delay: timedelta) -> T:
         self._check_link(attempt, wire)
-        pause = self._latency[attempt.on.partition(".")[0]] + delay
+        pause = self.latency(attempt.on) + delay
         if pause:
             self._wait(pause)
             self._check_link(attempt, wire)

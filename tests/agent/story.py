@@ -95,7 +95,8 @@ class Story:
         due = self.agent.next_due()
         idle = self.agent.idle_until()
         self.lines.append(f"now: {lab.now:%H:%M:%S}; due: {due and f'{due:%H:%M:%S}'}; "
-                          f"idle until: {idle and f'{idle:%H:%M:%S}'}")  # fmt: skip
+                          f"idle until: {idle and f'{idle:%H:%M:%S}'}"
+                          f"{', but for exports' * (idle is not None and not self.agent.imports_idle)}")  # fmt: skip
         lab.forget()
 
     def begin(self, **how: bool) -> None:

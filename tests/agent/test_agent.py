@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from pwsync.errors import NotConfigurable, NotSupported, Refused, RequiresObjectSync
+from pwsync.errors import NotConfigurable, NotSupported, Refused, RequiresObjectSync, ServiceFault
 from pwsync.ports import Agent
 from pwsync.settings import BUILD_CURRENT, Scope
 
@@ -221,6 +221,25 @@ class TestSchedule:
         assert agent.idle_until() is None
         agent.stop()
         assert agent.idle_until() is None
+
+    def test_imports_idle(self, lab: Any) -> None:
+        """An export that failed leaves password cycles idle; the next object cycle is not."""
+        lab.domain.add("alice")
+        agent = lab.settled()
+        assert agent.imports_idle
+        lab.domain.add("bob", inet="yes")
+        lab.tenant.failures.append(("objects", ServiceFault("Not now.", code=90)))
+        agent.run_object_cycle("delta")
+        lab.run(agent, 2)
+        assert (agent.imports_idle, agent.pending()) == (False, [])
+        assert agent.idle_until() == lab.now + timedelta(minutes=28)
+
+    def test_idle_reads(self, lab: Any) -> None:
+        """A cycle reads each domain once; an agent that does not run reads none."""
+        agent = lab.settled()
+        assert agent.idle_reads == 1
+        agent.stop()
+        assert (agent.idle_reads, agent.imports_idle) == (0, False)
 
     def test_not_idle_within_a_cycle(self, lab: Any) -> None:
         """While a cycle is under way nobody knows what it will find, even if nothing was left to do before it."""

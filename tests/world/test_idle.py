@@ -60,6 +60,47 @@ timeline:
 timeline:
   - {at: +3h, expect: {agent.cycles: {kind: password, count: 1+}}}
 """,
+    "something at the end of a read": BOTH
+    + """
+  network: {directory-latency: 10s}
+timeline:
+  - {at: +8m10s, do: {ad.reset-password: {user: alice, password: "Spring-2017!"}}}
+  - {at: +10m9s, do: {ad.reset-password: {user: alice, password: "Autumn-2017!"}}}
+  - {at: +10m30s, expect: {cloud.sign-in: {user: alice, password: "Autumn-2017!", result: ok}}}
+  - {at: +16m5s, do: {agent.stop: {}}}
+  - {at: +30m, expect: {agent.cycles: {kind: password, count: 8}}}
+""",
+    "something at the end of the second domain's read": """
+given:
+  forest: {domains: {contoso.example: {}, emea.contoso.example: {}}}
+  users:
+    - {name: alice, password: "Winter-2016!"}
+    - {name: bob, password: "Winter-2016!", domain: emea.contoso.example}
+  network: {directory-latency: 50s}
+timeline:
+  - {at: +9m30s, do: {ad.reset-password: {user: bob, password: "Spring-2017!"}}}
+  - {at: +9m50s, expect: {cloud.sign-in: {user: bob, password: "Spring-2017!", result: ok}}}
+""",
+    "an object that changes": ALICE
+    + """
+timeline:
+  - {at: +3h1m, do: {ad.set-user: {user: alice, display-name: Alice Liddell}}}
+  - {at: +3h31m, expect: {cloud.calls: {operation: set-objects, count: 1}}}
+""",
+    "reads longer than their interval": BOTH
+    + """
+  network: {directory-latency: 130s}
+timeline:
+  - {at: +40m, expect: {agent.cycles: {kind: password, count: 9}}}
+""",
+    "an export that goes on failing": ALICE
+    + """
+faults: [{on: cloud.set-objects, between: [+0s, +2h], answer: 500}]
+timeline:
+  - {at: +3m, do: {ad.set-user: {user: alice, display-name: Alice Liddell}}}
+  - {at: +1h59m, expect: {agent.cycles: {kind: object, count: 3}}}
+  - {at: +3h, expect: {cloud.calls: {operation: set-objects, count: 5}}}
+""",
     "a staging server": ALICE
     + """
   agent: {staging: true}
@@ -103,6 +144,55 @@ def test_cycles_are_really_passed_by() -> None:
     text = QUIET["a day"]
     assert reads(opened(text)) == 0
     assert reads(opened(text, every_cycle=True)) == 720
+
+
+PASSED_BY = {
+    "what changed is not imported yet": (
+        ALICE
+        + """
+timeline:
+  - {at: +1m, do: {ad.reset-password: {user: alice, password: "Spring-2017!"}}}
+  - {at: +29m, expect: {cloud.sign-in: {user: alice, password: "Spring-2017!", result: ok}}}
+""",
+        1,
+    ),
+    "reads take time": (
+        ALICE
+        + """
+  network: {directory-latency: 40s, cloud-latency: 5s}
+timeline: [{at: +29m, expect: {agent.cycles: {kind: password, count: 14}}}]
+""",
+        0,
+    ),
+    "a link and a rule that are of other calls": (
+        ALICE
+        + """
+faults: [{on: cloud.set-passwords, call: 1, answer: 500}]
+timeline:
+  - {at: +1m, do: {network.set-link: {link: cloud, state: down}}}
+  - {at: +28m, do: {network.set-link: {link: cloud, state: up}}}
+  - {at: +29m, do: {ad.reset-password: {user: alice, password: "Spring-2017!"}}}
+  - {at: +40m, expect: {cloud.sign-in: {user: alice, password: "Spring-2017!", result: ok}}}
+""",
+        2,
+    ),
+    "an export waits": (
+        ALICE
+        + """
+faults: [{on: cloud.set-objects, call: 1, answer: 500}]
+timeline:
+  - {at: +3m, do: {ad.set-user: {user: alice, display-name: Alice Liddell}}}
+  - {at: +59m, expect: {agent.cycles: {kind: object, count: 1}}}
+""",
+        2,
+    ),
+}
+
+
+@pytest.mark.parametrize(("text", "count"), PASSED_BY.values(), ids=PASSED_BY)
+def test_only_what_reads_meet_keeps_them(text: str, count: int) -> None:
+    """What is left to imports and to calls to the tenant is no reason to read in every cycle."""
+    assert reads(opened(text)) == count
 
 
 def test_as_long_as_a_fault_may_fire_nothing_is_passed_by() -> None:
