@@ -30,7 +30,7 @@ class AgentHost:
     """Runs an agent as a service.
 
     build: makes a new process. later: (delay, what) queues something. begun: told of each start of the service, died of
-    each death, booted of each start of the server.
+    each death, booted of each start of the server; cycle, before each cycle that is run.
     refused: set by whoever makes an operator's call, and told if that call has to wait and is then refused.
     """
 
@@ -41,12 +41,14 @@ class AgentHost:
         begun: Callable[[], None],
         died: Callable[[], None],
         booted: Callable[[], None] = lambda: None,
+        cycle: Callable[[], None] = lambda: None,
     ) -> None:
         self._build = build
         self._later = later
         self._begun = begun
         self._died = died
         self._booted = booted
+        self._cycle = cycle
         self._agent: Agent | None = None
         self._incarnation = 0
         self.installed = False
@@ -183,6 +185,7 @@ class AgentHost:
         return make
 
     def _run(self, what: Callable[[Agent], None]) -> None:
+        self._cycle()
         self.busy, died = True, False
         try:
             what(self.agent)

@@ -110,12 +110,14 @@ class World:
         self.requests: list[bytes] = []
         self.keys_read: set[tuple[str, str, bytes]] = set()
         self.server = Server(file_at_boot=profile.exemption_needs_reboot)
-        self.host = AgentHost(self._build_agent, self.later, self._agent_began, self._agent_died, self.server.boot)
+        self.idle = IdleTime(self)
+        self.host = AgentHost(
+            self._build_agent, self.later, self._agent_began, self._agent_died, self.server.boot, self.idle.make_good
+        )
         self.grid_starts: list[datetime] = []
         self.crashes: list[datetime] = []
         self.sync_off: set[str | None] = set()
         self._off_if_it_ends: set[str | None] | None = None
-        self.idle = IdleTime(self)
         self.network.watchers += [self.idle.note, self._committed]
         self.orders: list[tuple[int, str | None]] = []
         self.after_instant: Callable[[], None] = lambda: None

@@ -126,9 +126,10 @@ def _entry(key: str, value: Any, indent: int) -> list[str]:
     name = _scalar(key)
     if key in ("do", "expect") and isinstance(value, list) and len(value) == 1:
         value = value[0]
-    line = f"{margin}{name}: {_flow(value)}"
-    if not isinstance(value, (dict, list)) or (len(line) <= WIDTH and not _is_tall(key, value)):
-        return [line]
+    if not _is_tall(key, value):
+        line = f"{margin}{name}: {_flow(value)}"
+        if len(line) <= WIDTH or not isinstance(value, (dict, list)):
+            return [line]
     lines = [f"{margin}{name}:"]
     if isinstance(value, dict):
         for each, inner in value.items():
@@ -149,9 +150,10 @@ def _is_tall(key: str, value: Any) -> bool:
 def _item(item: Any, indent: int) -> list[str]:
     margin = " " * indent
     is_step = isinstance(item, dict) and "at" in item
-    line = f"{margin}- {_flow(item)}"
-    if not isinstance(item, dict) or (not is_step and len(line) <= WIDTH):
-        return [line]
+    if not is_step:
+        line = f"{margin}- {_flow(item)}"
+        if len(line) <= WIDTH or not isinstance(item, dict):
+            return [line]
     lines = [text for key, value in item.items() for text in _entry(key, value, indent + 2)]
     return [f"{margin}- {lines[0].lstrip()}", *lines[1:]]
 

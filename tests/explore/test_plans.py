@@ -36,7 +36,7 @@ from simulator.scenario.fault_models import FITTING, KIND_WORDS, WIRES, Fault
 from simulator.scenario.file import Case, load_text
 from simulator.scenario.given_models import Given
 from simulator.scenario.model import ACTIONS
-from simulator.scenario.runner import run_case
+from simulator.scenario.runner import RunOptions, run_case
 from simulator.scenario.setup import Setup
 from simulator.scenario.values import parse_offset
 
@@ -156,6 +156,14 @@ class TestPlans:
         traces = [play(load_case(f"{text}timeline: [{', '.join(each)}]\n")).trace for each in (steps, steps[::2])]
         assert traces[0] == traces[1]
         assert [line.partition(" ")[0] for line in traces[0] if "zoe holds" in line] == ["+3m"]
+
+    def test_idle_cycles_leave_no_trace(self) -> None:
+        """Random runs leave the same trace whether idle cycles are passed by or run: what nobody thought of, too."""
+        for seed in (*range(500, 550), 910898):
+            case = case_of(draw_plan(seed), PATH)
+            skipped, whole = (run_case(case, RunOptions(every_cycle=each)) for each in (False, True))
+            assert skipped.harness_fault is None, seed
+            assert skipped.trace == whole.trace, seed
 
     @pytest.mark.parametrize("on", WIRES)
     def test_effects_fit_their_wire(self, on: str) -> None:

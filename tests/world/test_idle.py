@@ -87,6 +87,12 @@ timeline:
   - {at: +3h1m, do: {ad.set-user: {user: alice, display-name: Alice Liddell}}}
   - {at: +3h31m, expect: {cloud.calls: {operation: set-objects, count: 1}}}
 """,
+    "an object cycle by hand": ALICE
+    + """
+timeline:
+  - {at: +3h11m1s, do: {agent.run-object-cycle: {type: initial}}}
+  - {at: +3h12m, expect: {cloud.calls: {operation: set-objects, count: 1}}}
+""",
     "reads longer than their interval": BOTH
     + """
   network: {directory-latency: 130s}
