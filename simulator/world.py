@@ -115,6 +115,7 @@ class World:
             self._build_agent, self.later, self._agent_began, self._agent_died, self.server.boot, self.idle.make_good
         )
         self.grid_starts: list[datetime] = []
+        self.begun_after: list[int] = []
         self.crashes: list[datetime] = []
         self.sync_off: set[str | None] = set()
         self._off_if_it_ends: set[str | None] | None = None
@@ -337,6 +338,7 @@ class World:
         if self._off_if_it_ends is not None:
             self.sync_off, self._off_if_it_ends = self._off_if_it_ends, None
         self.grid_starts.append(self.clock())
+        self.begun_after.append(len(self.network.attempts))
         self.server.service_starts()
         self.idle.forget()
         self.trace.say("agent", "the service starts")
@@ -425,6 +427,7 @@ class World:
         self.cycles.clear()
         self.requests.clear()
         self.crashes.clear()
+        self.begun_after.clear()
         self.orders.clear()
         self._writes_told = self._writes_before = len(self.tenant.writes)
         self._held_before = {write.user_id: write.credential for write in self.tenant.writes}

@@ -493,10 +493,19 @@ class TestPauseThatIsNotStored:
         result = run_case(stored, RunOptions(engine="world.broken_agents:ForgetsPause"))
         assert broken(result.failures) == ["retry-after"]
 
-    @pytest.mark.parametrize("crash", ["", "  - {at: +3m, do: {agent.crash: {}}}\n"], ids=["goes-on", "dies"])
-    def test_commit_that_fails(self, crash: str) -> None:
-        """A commit that fails leaves the pause to the memory of the process, and to nobody once it is dead."""
-        held(run_case(self.scenario("{on: store.commit, call: 2, lose: request}", crash=crash)))
+    @pytest.mark.parametrize("end", ["", "agent.crash", "agent.restart"], ids=["goes-on", "dies", "is-stopped"])
+    def test_commit_that_fails(self, end: str) -> None:
+        """A commit that fails leaves the pause to the memory of the process, and to nobody once that has ended."""
+        entry = f"  - {{at: +3m, do: {{{end}: {{}}}}}}\n" if end else ""
+        held(run_case(self.scenario("{on: store.commit, call: 2, lose: request}", crash=entry)))
+
+    def test_restart_is_no_way_around(self) -> None:
+        """A pause that was stored, with the next cycle at the latest, holds for the next process as well."""
+        for at, faults in (("+3m", ()), ("+5m", ("{on: store.commit, call: 2, lose: request}",))):
+            scenario = self.scenario(*faults, crash=f"  - {{at: {at}, do: {{agent.restart: {{}}}}}}\n")
+            held(run_case(scenario))
+            result = run_case(scenario, RunOptions(engine="world.broken_agents:ForgetsPause"))
+            assert broken(result.failures) == ["retry-after"]
 
     def test_commit_that_fails_is_no_licence(self) -> None:
         """As long as the process lives it knows of the pause, stored or not."""
