@@ -37,6 +37,7 @@ from simulator.idle import IdleTime
 from simulator.memory_store import MemoryStore
 from simulator.network import AgentCrash, Attempt, Network, Wire
 from simulator.passwords import Passwords
+from simulator.people import Person
 from simulator.profile import Profile
 from simulator.queue import EventQueue, Key, Rank
 from simulator.random import Randomness
@@ -53,17 +54,6 @@ class CycleStart:
     kind: str
     started: datetime
     attempts_before: int
-
-
-@dataclass(slots=True)
-class Person:
-    """A user as scenarios name them. guids: of the directory objects that bore the handle, the newest last."""
-
-    handle: str
-    domain: str | None = None
-    guids: list[UUID] = dataclasses.field(default_factory=list)
-    cloud_id: str | None = None
-    upn: str = ""
 
 
 class World:

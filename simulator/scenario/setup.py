@@ -17,9 +17,10 @@ from simulator.active_directory.ldif import load_ldif
 from simulator.active_directory.population import populate
 from simulator.active_directory.state import Domain, DomainPolicy, FineGrainedPolicy, Forest
 from simulator.azure_ad.policy import CloudPolicy
+from simulator.people import Person
 from simulator.profile import PROFILES, Profile
 from simulator.scenario.given_models import DEFAULT_DOMAIN, DomainSpec
-from simulator.world import Person, World
+from simulator.world import World
 
 if TYPE_CHECKING:
     from simulator.active_directory.replica import Entry
