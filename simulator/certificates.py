@@ -6,6 +6,7 @@ never leave the process; nothing that a run decides depends on them.
 
 from __future__ import annotations
 
+import datetime as dates
 import ipaddress
 import ssl
 from collections.abc import Sequence
@@ -17,6 +18,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
+from freezegun.api import real_datetime
 
 AUTHORITY_NAME = "pwsync simulated certificate authority"
 VALID_FROM, VALID_UNTIL = datetime(2000, 1, 1, tzinfo=UTC), datetime(2100, 1, 1, tzinfo=UTC)
@@ -112,3 +114,19 @@ def _usage(*, sign_certificates: bool) -> x509.KeyUsage:
         encipher_only=False,
         decipher_only=False,
     )
+
+
+def _show_real_time() -> None:
+    """Have the compiled part of cryptography meet the real class of times first, for it keeps the one that it meets.
+
+    Met while time is frozen, it would be the freezer's, and no certificate could be made afterwards with real times.
+    """
+    shown, dates.datetime = dates.datetime, real_datetime  # type: ignore[misc]
+    try:
+        key = ec.generate_private_key(ec.SECP256R1())
+        _builder(_name(AUTHORITY_NAME), _name(AUTHORITY_NAME), key.public_key()).sign(key, hashes.SHA256())
+    finally:
+        dates.datetime = shown  # type: ignore[misc]
+
+
+_show_real_time()

@@ -22,6 +22,8 @@ from signxml.exceptions import SignXMLException
 from signxml.signer import XMLSigner
 from signxml.verifier import SignatureConfiguration, XMLVerifier
 
+import simulator.certificates  # noqa: F401 - certificates are looked at here while time is frozen
+
 
 class InvalidSignature(Exception):
     """The signature is missing, is not by the expected key, or is over something else."""
