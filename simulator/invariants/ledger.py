@@ -138,6 +138,17 @@ class Ledger:
         versions = self.versions[guid]
         return sorted(range(len(versions)), key=lambda index: versions[index].stamp[:3])
 
+    def has_twin(self, guid: UUID, index: int) -> bool:
+        """Whether the same password was set once more in the same second: which of them left can't be told.
+
+        To the directory these are two changes, so that the agent may rightly send both.
+        """
+        versions = self.versions[guid]
+        one = versions[index]
+        return any(
+            other is not one and other.nt_hash == one.nt_hash and _same_second(other.at, one.at) for other in versions
+        )
+
     def was_read(self, guid: UUID) -> bool:
         """Whether the agent has read the user's newest password."""
         stamp = self.versions[guid][self._newest[guid]].stamp

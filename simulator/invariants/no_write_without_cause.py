@@ -40,6 +40,8 @@ class NoWriteWithoutCause(Invariant):
         known = self._versions.get(item.guid)
         if known is None or item.version is None or self.ledger.is_older(item.guid, known[0], item.version):
             return
+        if self.ledger.has_twin(item.guid, item.version):
+            return
         if self.world.profile.build.reevaluate_must_change and item.force_change != known[1]:
             return
         if self.world.profile.build.reevaluate_must_change and self._must_change_moved(item):
