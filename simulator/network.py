@@ -83,24 +83,26 @@ class ArmedFault:
 
     def takes(self, offset: timedelta) -> bool:
         """Count one more fitting attempt and say whether the rule takes it."""
-        self.matched += 1
-        return self._takes(self.matched, offset)
+        taken = self.would_take(offset)
+        if self._counts(offset):
+            self.matched += 1
+        return taken
 
     def would_take(self, offset: timedelta) -> bool:
         """Whether the rule would take one more fitting attempt; it is not counted."""
-        return self._takes(self.matched + 1, offset)
-
-    def _takes(self, number: int, offset: timedelta) -> bool:
-        rule = self.rule
+        rule, number = self.rule, self.matched + 1
         if rule.call is not None and number != rule.call:
             return False
         if rule.times is not None and number > rule.times:
             return False
-        if rule.between is not None:
-            first, last = rule.between
-            if not first <= offset <= last:
-                return False
-        return True
+        return self._is_within(offset)
+
+    def _counts(self, offset: timedelta) -> bool:
+        """Whether a fitting attempt counts: for ``call`` all from ``+0s``, for ``times`` those of the rule's window."""
+        return self.rule.call is not None or self._is_within(offset)
+
+    def _is_within(self, offset: timedelta) -> bool:
+        return self.rule.between is None or self.rule.between[0] <= offset <= self.rule.between[1]
 
     def may_fire(self, offset: timedelta) -> bool:
         """Whether any later attempt could still be taken."""

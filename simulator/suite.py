@@ -204,11 +204,8 @@ def why_none(cases: Sequence[Case], choice: Choice) -> PathError:
     return PathError(message)
 
 
-def unrunnable(cases: Iterable[Case], *, timeline: bool = True) -> tuple[FileError, ...]:
-    """Errors for what keeps cases that read well from running.
-
-    ``timeline``: a case without one is an error too; it has random runs alone, which are a command of their own.
-    """
+def unrunnable(cases: Iterable[Case]) -> tuple[FileError, ...]:
+    """Errors for what keeps cases that read well from running."""
     from simulator.report.text import source_line
     from simulator.scenario.errors import FileError
     from simulator.scenario.runnable import directory_problem
@@ -218,10 +215,6 @@ def unrunnable(cases: Iterable[Case], *, timeline: bool = True) -> tuple[FileErr
         if (problem := directory_problem(case)) is not None:
             place = Position(problem.file, problem.line, 1)
             errors[place] = FileError(problem.reason, place, source_line(place))
-        if case.scenario.explore is not None and not case.scenario.timeline and timeline:
-            place = Position(case.path, 1, 1)
-            message = "nothing happens in this scenario but random runs"
-            errors[place] = FileError(message, place, source_line(place), f"run them with: pwsync explore {case.path}")
     return tuple(errors.values())
 
 

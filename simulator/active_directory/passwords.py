@@ -138,13 +138,16 @@ def change(controller: Controller, entry: Entry, old: str, new: str) -> None:
     store(controller, entry, nt_hash(new), "change", clear=new)
 
 
-def reset(controller: Controller, entry: Entry, new: str, *, must_change: bool = False) -> None:
+def reset(
+    controller: Controller, entry: Entry, new: str, *, must_change: bool = False, check_policy: bool = True
+) -> None:
     """An administrator's reset: length and complexity hold, history and minimum age do not. Raises Refusal.
 
-    It does not unlock.
+    It does not unlock. check_policy False: the password is taken as it is.
     """
-    rules = controller.domain.policy_for(entry)
-    check_quality(rules, new, entry.text("samaccountname"), entry.text("displayname"))
+    if check_policy:
+        rules = controller.domain.policy_for(entry)
+        check_quality(rules, new, entry.text("samaccountname"), entry.text("displayname"))
     store(controller, entry, nt_hash(new), "reset", clear=new, must_change=must_change)
 
 

@@ -221,9 +221,11 @@ class Domain:
         passwords.change(*self._user(name, on), old, new)
         self._changed()
 
-    def reset_password(self, name: str, new: str, must_change: bool = False, on: str | None = None) -> None:
+    def reset_password(
+        self, name: str, new: str, must_change: bool = False, on: str | None = None, *, check_policy: bool = True
+    ) -> None:
         """An administrator's reset. Raises Refusal: no-such-user, password-too-short, password-too-weak."""
-        passwords.reset(*self._user(name, on), new, must_change=must_change)
+        passwords.reset(*self._user(name, on), new, must_change=must_change, check_policy=check_policy)
         self._changed()
 
     def require_change(self, name: str, required: bool = True, on: str | None = None) -> None:

@@ -122,7 +122,7 @@ def _explorations(file: str | None, profile: str | None, engine: str | None) -> 
     cases = chosen_cases([file], None, None, profile)
     if not split_row(file)[0].is_file():
         refuse(f'"{file}" is a folder', "explore takes one scenario: FILE or FILE::row")
-    refuse_all(unrunnable(cases, timeline=False))
+    refuse_all(unrunnable(cases))
     found = []
     for case in cases:
         text = Path(case.path).read_text(encoding="utf-8-sig")

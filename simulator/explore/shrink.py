@@ -210,7 +210,7 @@ def measures(result: RunResult, way: Way) -> frozenset[tuple[bool, int]]:
             continue
         got, expected = _count(failure.got), _count(failure.expected)
         if failure.kind == "fault":
-            found.add((expected is None, 0))
+            found.add((failure.got == "none", 0))
         elif got is not None and expected is not None:
             found.add((got == 0, (got > expected) - (got < expected)))
     return frozenset(found)

@@ -34,7 +34,7 @@ def way_of(failure: Failure) -> Way:
     if failure.kind == "agent":
         return Way("agent", failure.got.partition(":")[0])
     if failure.kind == "fault":
-        return Way("fault", re.sub(r"^(an attempt on|# attempts? fitted) ", "", _steady(failure.expected)))
+        return Way("fault", _steady(failure.expected).removeprefix("an attempt on "))
     return Way(failure.kind, failure.title, f"{_steady(failure.expected)} / {_steady(failure.got)}")
 
 

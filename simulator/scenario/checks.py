@@ -15,6 +15,7 @@ from simulator.scenario.errors import suggest
 from simulator.scenario.nodes import Mapping, Node, Problem, Scalar, Sequence
 from simulator.scenario.rules import INVARIANTS, RULES
 from simulator.scenario.timeline_checks import TimelineChecks
+from simulator.scenario.values import START
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -78,6 +79,8 @@ class Checks:
         self._forests()
         self._directory(folder)
         self._principal_names(given)
+        if not self.problems:
+            self._people(given)
         self._federated(given)
         for index, user in enumerate(given.users):
             if user.domain is not None:
@@ -112,6 +115,25 @@ class Checks:
             if owner.casefold() != user.name.casefold():
                 node = self.draft.node("given", "users", index, "upn" if user.upn is not None else "name")
                 self.report(f'the user principal name "{upn}" is taken', node, f"{owner} has it")
+
+    def _people(self, given: Given) -> None:
+        """The directory takes the users as they are to be: tried on one of its own."""
+        from simulator.active_directory.state import Domain, Forest
+        from simulator.clock import Clock
+        from simulator.random import Randomness
+        from simulator.refusal import Refusal
+        from simulator.scenario.setup import create_keys, give_user
+
+        domains: dict[str, Domain] = {}
+        for index, user in enumerate(given.users):
+            name = user.domain or self.names.default_domain
+            if name not in domains:
+                domains[name] = Forest(name, Clock(START), Randomness(1)).add_domain(name)
+            try:
+                give_user(domains[name], user, create_keys(user))
+            except Refusal as refusal:
+                place = self.draft.node("given", "users", index, "attributes" if user.attributes else "name")
+                self.report(f"the directory refuses this user: {refusal.reason}", place, refusal.detail)
 
     def _forests(self) -> None:
         given, root = self.draft.given, self.draft.node("given")
@@ -200,6 +222,11 @@ class Checks:
             for user, node in zip(scenario.explore.changes.users, nodes, strict=False):
                 self._ever(user, node)
         for name, spec in (given.all_domains() if given else {}).items():
+            place = self.draft.node("given", "forest", "domains", name, "fine-grained")
+            seen: set[str] = set()
             for policy in spec.fine_grained:
                 for user in policy.applies_to:
-                    self._ever(user, self.draft.node("given", "forest", "domains", name, "fine-grained"))
+                    self._ever(user, place)
+                if policy.name.casefold() in seen:
+                    self.report(f'there is a policy "{policy.name}" already', place, "each has a name of its own")
+                seen.add(policy.name.casefold())

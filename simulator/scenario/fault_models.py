@@ -20,6 +20,7 @@ from simulator.scenario.kinds import (
     Flag,
     Handle,
     Kind,
+    among,
     listed,
     number_or_word,
     read_between,
@@ -78,9 +79,7 @@ class Fault(Placed):
     endpoint: Annotated[Literal["regional", "well-known"], CHOICE] | None = None
     answer: Annotated[int, whole(300, 599)] | None = None
     retry_after: Duration | None = None
-    fault: (
-        Annotated[int | str, number_or_word(("denied", "redirect"), 1, 65535, "81, 90, denied or redirect")] | None
-    ) = None
+    fault: Annotated[int | str, among("81, 90, denied or redirect", 81, 90, "denied", "redirect")] | None = None
     result: Annotated[int, whole(1, 2**31 - 1)] | None = None
     fail: (
         Annotated[int | str, number_or_word(BROKEN, 1, 65535, "a replication code or " + ", ".join(BROKEN))] | None

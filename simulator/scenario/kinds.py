@@ -161,6 +161,19 @@ def number_or_word(words: tuple[str, ...], minimum: int, maximum: int, what: str
     return Kind(reader, what, schema, many="numbers and words")
 
 
+def read_among(choices: tuple[int | str, ...], what: str, value: object) -> int | str:
+    """One of some numbers and words."""
+    words = {str(choice): choice for choice in choices}
+    text = str(value) if isinstance(value, (int, str)) else scalar(value, what).text
+    if text in words:
+        return words[text]
+    raise bad(f'unknown word "{text}"' if text else "a value is missing", f"expected {what}")
+
+
+def among(what: str, *choices: int | str) -> Kind:
+    return Kind(partial(read_among, choices, what), what, {"enum": [*choices]})
+
+
 def between(minimum: int, maximum: int) -> str:
     """What a whole number is, in words; a limit that nobody meets is not named."""
     return f"a whole number from {minimum} to {maximum}" if maximum < 1_000_000 else f"a whole number from {minimum} on"

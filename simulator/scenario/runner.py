@@ -233,7 +233,7 @@ class Run:
 
     def _judge_faults(self) -> None:
         for fault in self.world.network.unfired():
-            self._fail("fault", f"fault {fault.index + 1} never fired", fault.rule.position, describe(fault), "never")
+            self._fail("fault", f"fault {fault.index + 1} never fired", fault.rule.position, *describe(fault))
 
 
 def judge_refusal(reason: str, outcome: Outcome) -> expectations.Verdict:
@@ -244,18 +244,18 @@ def judge_refusal(reason: str, outcome: Outcome) -> expectations.Verdict:
     return expectations.Verdict(held, f"refused: {reason}", told)
 
 
-def describe(fault: ArmedFault) -> str:
-    """What a fault rule waits for, in a few words."""
+def describe(fault: ArmedFault) -> tuple[str, str]:
+    """What a fault rule waits for, and what came instead, in a few words."""
     rule = fault.rule
-    fitted = f"{fault.matched} attempt{'' if fault.matched == 1 else 's'} fitted"
-    parts = [fitted if fault.matched else "an attempt on", rule.on]
+    parts = ["an attempt on", rule.on]
     if rule.call is not None:
         parts.append(f"call {rule.call}")
     if rule.times is not None:
         parts.append(f"first {rule.times}")
     if rule.between is not None:
         parts.append(f"between {format_offset(rule.between[0])} and {format_offset(rule.between[1])}")
-    return " ".join(parts)
+    counted = f"only {fault.matched} that count" + ("s" if fault.matched == 1 else "")
+    return " ".join(parts), counted if fault.matched else "none"
 
 
 def run_case(case: Case, options: RunOptions | None = None) -> RunResult:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import timedelta
 from functools import partial
@@ -103,6 +103,10 @@ def cloud_policy(profile: Profile, keys: CloudPolicyKeys | None) -> CloudPolicy:
     return CloudPolicy(**{"max_length": profile.length_max, **changes})
 
 
+BUILT_IN = frozenset({"administrator", "guest", "krbtgt"})
+"""Accounts of people that every domain has from its first day on ([MS-ADTS] 6.1.1.6)."""
+
+
 class Setup:
     """Brings a fresh world to ``+0s``: people, agent, and with ``settled`` the synchronizations that came before."""
 
@@ -200,7 +204,7 @@ class Setup:
         if settled:
             keys.update(enabled=True, must_change=False)
         keys["password_age"] = user.password_age
-        guid = domain.create_user(user.name, user.password, **keys, check_policy=False)
+        guid = give_user(domain, user, keys)
         world.add_person(user.name, domain.name, guid).upn = user.upn or f"{user.name}@{domain.name}"
         set_expiry(world, domain, user.name, user.account_expires)
         if settled and user.must_change:
@@ -243,6 +247,19 @@ def watch_domain_services(world: World) -> None:
             world.trace.say("world", f"Domain Services takes over from the tenant: {' '.join(people)}")
 
     services.domain.watch(world.later, told)
+
+
+def give_user(domain: Domain, user: UserSpec, keys: Mapping[str, Any]) -> UUID:
+    """Create a user of ``given``. Administrator, Guest and krbtgt, which every domain has, become as they are told.
+
+    keys: what ``create_user`` takes. Class, OU and age of those three stay what they are. Raises Refusal.
+    """
+    if user.name.casefold() not in BUILT_IN:
+        return domain.create_user(user.name, user.password, **keys, check_policy=False)
+    domain.reset_password(user.name, user.password, keys["must_change"], check_policy=False)
+    kept = ("enabled", "password_never_expires", "smartcard_required", "upn", "display_name", "attributes")
+    domain.set_user(user.name, **{key: keys[key] for key in kept if keys[key]})
+    return domain.find(user.name).guid
 
 
 def create_keys(user: Any) -> dict[str, Any]:

@@ -133,12 +133,10 @@ def scalar(value: object, expected: str) -> Scalar:
 
 
 def plain(value: object, expected: str) -> str:
-    """The text of an unquoted scalar; times, numbers and ``true`` are never quoted."""
+    """The text of a scalar, in quotes or not: the key alone says what a value is."""
     found = scalar(value, expected)
     if not found.text:
         raise bad("a value is missing", f"expected {expected}")
-    if found.quoted:
-        raise bad(f"expected {expected}, found a quoted text", "leave the quotes out")
     return found.text
 
 

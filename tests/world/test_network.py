@@ -391,6 +391,18 @@ class TestRecords:
         line.carry("store.commit")
         assert seen == [("store.commit", START)]
 
+    def test_times_within_a_window(self) -> None:
+        """``times`` counts what falls into the rule's window, ``call`` everything from ``+0s`` on."""
+        first = fault("on: cloud.ping, times: 1, between: [+2m, +9m], answer: 500")
+        third = fault("on: cloud.ping, call: 3, between: [+2m, +9m], answer: 503")
+        for rule, taken in ((first, 3), (third, 3)):
+            line = Line(rule)
+            found = []
+            for minute in (1, 1, 4, 5):
+                line.clock.move_to(START + timedelta(minutes=minute))
+                found.append(line.carry("cloud.ping").startswith("injected"))
+            assert [number for number, injected in enumerate(found, 1) if injected] == [taken]
+
     def test_unfired(self) -> None:
         """A rule that took nothing is told, however often it fitted."""
         line = Line(fault("on: cloud.ping, call: 3, answer: 500"), fault("on: cloud.ping, call: 1, answer: 500"))
