@@ -145,7 +145,8 @@ class Examination:
     def _heartbeat(self, forest: str, identifier: str) -> Check:
         heard = self._heard(identifier)
         if heard is None:
-            return Check("connector", forest, "heartbeat", "The service does not run.", "no-heartbeat")
+            # What is missed is a heartbeat of a service that runs (for so long); of this one none is to be expected.
+            return Check("connector", forest, "heartbeat", "The service does not run: start it.")
         if self._now - heard < HEARTBEAT_AGE_MAX:
             verdict = f"The tenant heard of the agent, or the service was started, at {heard:%Y-%m-%d %H:%M:%S} UTC."
             return Check("connector", forest, "heartbeat", verdict)
@@ -242,6 +243,10 @@ class Examination:
     def _password(self, dn: str, password: PasswordState | None) -> Iterator[Check]:
         if password is not None and self._is_filtered(password):
             verdict = "The password is temporary (it must be changed at the next logon), and is not sent."
+            yield Check("object", dn, "must-change", verdict, "temporary-password")
+            return
+        if password is not None and password.status == FILTERED_BY_TARGET and not password.temporary:
+            verdict = "The password was temporary when it was read, and was not sent: it takes a new one."
             yield Check("object", dn, "must-change", verdict, "temporary-password")
             return
         yield Check("object", dn, "must-change", "The password is not kept back as a temporary one.")

@@ -204,12 +204,14 @@ class TestConnector:
         ]  # fmt: skip
 
     def test_not_running(self, lab: Any) -> None:
-        """A stopped service has none; what a process would know that starts now is examined."""
+        """A stopped service misses none, and it is told; what a process would know that starts now is examined."""
         agent = lab.settled()
         agent.stop()
-        assert agent.diagnose().finds == ("no-heartbeat",)
+        lab.now += THREE_HOURS
+        assert verdict(agent.diagnose(), "heartbeat") == "The service does not run: start it."
+        assert agent.diagnose().finds == ("ok",)
         lab.domain.password = "new!"
-        assert agent.diagnose().finds == ("no-heartbeat", "wrong-credentials")
+        assert agent.diagnose().finds == ("wrong-credentials",)
 
     def test_never_installed(self, lab: Any) -> None:
         """Nothing set up is a channel that is off."""
