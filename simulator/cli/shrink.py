@@ -93,7 +93,7 @@ def _shrink(case: Case, target: Path, engine: str | None, number: int | None) ->
     from simulator.explore.writing import case_of, document_of, text_of
     from simulator.frozen import held
     from simulator.report.files import write_whole
-    from simulator.report.text import result_text
+    from simulator.report.text import counted, result_text, told_fault
     from simulator.scenario.runner import run_case
 
     document = document_of(Path(case.path).read_text(encoding="utf-8-sig"), case.row, case.profile)
@@ -122,15 +122,19 @@ def _shrink(case: Case, target: Path, engine: str | None, number: int | None) ->
         result = run_case(case_of(shrunk, target), shrinker.options)
     say("\n".join(told_sizes(document, shrunk)))
     say("\n" + result_text(result))
-    say(f"{shrinker.runs} runs; written to {target}")
+    say(f"{counted(shrinker.runs, 'run')}; written to {target}")
     if shrinker.way not in ways_of(result):
         complain(f"error: run once more, {target} does not fail in this way\n  = {UNSTEADY_HINT}")
         return ExitCode.NOT_DETERMINISTIC
+    if shrinker.fault is not None:
+        complain(told_fault("shrinking went wrong; what is written may not be the shortest", shrinker.fault))
+        return ExitCode.HARNESS_FAULT
     if interrupted:
         complain("stopped; what is written may not be the shortest")
         return INTERRUPTED
     if not shrinker.is_done:
-        complain(f"stopped after {shrinker.runs} runs; what is written may not be the shortest: shrink it once more")
+        done = counted(shrinker.runs, "run")
+        complain(f"stopped after {done}; what is written may not be the shortest: shrink it once more")
     return ExitCode.HELD
 
 

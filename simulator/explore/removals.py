@@ -87,10 +87,10 @@ def thin(path: Callable[[Document], list[Place]]) -> Reduction:
 
 
 def _thin(view: View, path: Place) -> Generator[Document, View | None, View]:
-    width = len(value_at(view.document, path))
+    width = len(_list_at(view.document, path))
     while width >= 1:
         start = 0
-        while start < len(items := value_at(view.document, path) or ()):
+        while start < len(items := _list_at(view.document, path)):
             pinned = frozenset() if path[-1] == "expect" else kept_texts(view)
             gone = [item for item in items[start : start + width] if not _is_pinned(item, pinned)]
             left = [item for item in items if not any(item is each for each in gone)]
@@ -100,6 +100,12 @@ def _thin(view: View, path: Place) -> Generator[Document, View | None, View]:
                 start += width
         width //= 2
     return view
+
+
+def _list_at(document: Document, path: Place) -> list[Any]:
+    """The list at a path; an empty one if what was taken has left none there."""
+    found = value_at(document, path)
+    return found if isinstance(found, list) else []
 
 
 def _is_pinned(item: Any, texts: frozenset[str]) -> bool:

@@ -34,6 +34,7 @@ from simulator.scenario.file import Case
 from simulator.scenario.result import RunResult
 from simulator.scenario.runner import RunOptions, run_case
 from simulator.scenario.values import parse_duration
+from simulator.workers import FaultBoundary
 
 REDUCTIONS: tuple[Reduction, ...] = (
     cut_end,
@@ -102,7 +103,8 @@ def shrunk_why(document: Document, source: str, way: Way, engine: str | None) ->
     """The document with where it comes from behind its reason."""
     before = re.sub(rf" *{MARK}\S+; it fails(?: with --engine \S+)?: .*\Z", "", document["why"].strip(), flags=re.S)
     told = f"{MARK}{source}; it fails" + f" with --engine {engine}" * (engine is not None) + f": {way}."
-    return {**document, "why": f"{before} {told}".strip()}
+    stop = "." * (before != "" and before[-1] not in ".!?:")
+    return {**document, "why": f"{before}{stop} {told}".strip()}
 
 
 class Shrinker:
@@ -112,6 +114,9 @@ class Shrinker:
     in which pwsync's own agent fails in the same way is then no better example and is not taken, unless the first one
     was like that. way: what to keep; by default that of the failure with this number, from 1, or of the first. told:
     is told of each run, and the best so far.
+
+    What goes wrong in one of the reductions ends that one and no other: ``best`` is what was found by then, and
+    ``fault`` the first traceback.
     """
 
     def __init__(
@@ -132,6 +137,7 @@ class Shrinker:
         self._seen: dict[str, bool] = {}
         self.runs = 0
         self.is_done = False
+        self.fault: str | None = None
         self.best = document
         self.case = case_of(document, path)
         self.result = self._run(self.case)
@@ -149,7 +155,9 @@ class Shrinker:
         while before != size(self.best) and self.runs < self._runs_max:
             before = size(self.best)
             for reduce in REDUCTIONS:
-                self._reduce(reduce)
+                with FaultBoundary() as boundary:
+                    self._reduce(reduce)
+                self.fault = self.fault or boundary.fault
         self.is_done = self.runs < self._runs_max
         return Shrunk(self.best, self.result, self.way, self.runs)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from contextlib import suppress
 from datetime import timedelta
 from typing import Any
@@ -55,22 +55,36 @@ CYCLE = timedelta(minutes=2)
 
 
 def earlier(view: View) -> Candidates:
-    """Entries sooner after the one before, all later ones with them; then at a round time."""
+    """Entries sooner after the one before, all later ones with them; then at a round time.
+
+    An entry that comes to the moment of the one before is one with it afterwards: what stands at its index then is the
+    next one, which takes its turn, or nothing.
+    """
     index = 0
-    while index < len(view.document["timeline"]):
-        steps = view.document["timeline"]
-        before = parse_offset(steps[index - 1]["at"]) if index else timedelta(0)
-        now = parse_offset(steps[index]["at"])
-        for gap in _gaps(now - before, whole_cycles=view.way.kind == "expectation"):
-            whole, entries = _moved(view.document, index, before, now, before + gap)
-            if (taken := ((yield whole) or (yield entries))) is not None:
-                view = taken
-                break
-        for moment in _rounded(now) if view.way.kind != "expectation" else ():
-            if (taken := (yield _placed(view.document, index, moment))) is not None:
-                view = taken
-                break
-        index += 1
+    while index < (count := len(view.document["timeline"])):
+        view = yield from _sooner(view, index)
+        if len(view.document["timeline"]) == count and view.way.kind != "expectation":
+            view = yield from _at_a_round_time(view, index)
+        if len(view.document["timeline"]) == count:
+            index += 1
+
+
+def _sooner(view: View, index: int) -> Generator[Document, View | None, View]:
+    steps = view.document["timeline"]
+    before = parse_offset(steps[index - 1]["at"]) if index else timedelta(0)
+    now = parse_offset(steps[index]["at"])
+    for gap in _gaps(now - before, whole_cycles=view.way.kind == "expectation"):
+        whole, entries = _moved(view.document, index, before, now, before + gap)
+        if (taken := ((yield whole) or (yield entries))) is not None:
+            return taken
+    return view
+
+
+def _at_a_round_time(view: View, index: int) -> Generator[Document, View | None, View]:
+    for moment in _rounded(parse_offset(view.document["timeline"][index]["at"])):
+        if (taken := (yield _placed(view.document, index, moment))) is not None:
+            return taken
+    return view
 
 
 def last_at_the_end(view: View) -> Candidates:

@@ -96,6 +96,23 @@ def fault_text(result: RunResult) -> str:
     )
 
 
+def told_fault(message: str, fault: str) -> str:
+    """What else went wrong in the harness: what that means, the traceback, whose fault it is, and what to do."""
+    return "\n".join(
+        [
+            f"fault: {message}",
+            *(f"  {line}".rstrip() for line in fault.rstrip().splitlines()),
+            "  = this is a fault of pwsync itself, not of your scenario",
+            f"  = {REPORT_FAULT_TO}",
+        ]
+    )
+
+
+def counted(count: int, noun: str) -> str:
+    """A number with its noun: ``1 run``, ``2 runs``."""
+    return f"{count} {noun}{'s' * (count != 1)}"
+
+
 def result_text(result: RunResult) -> str:
     """All that there is to say about a result that did not hold; empty for one that did."""
     if result.outcome == "harness-fault":

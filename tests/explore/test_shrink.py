@@ -12,8 +12,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from simulator.cli.app import run_app
+from simulator.explore import shrink as shrinking
 from simulator.explore.document_parts import tidy, without
-from simulator.explore.shrink import Holds, Shrinker, size
+from simulator.explore.reductions import Candidates, View
+from simulator.explore.shrink import Holds, Shrinker, shrunk_why, size
+from simulator.explore.simplifications import earlier
 from simulator.explore.ways import Way, way_of, way_of_fault, ways_of
 from simulator.explore.writing import BadDocument, Document, Quoted, case_of, document_of, sizes, text_of
 from simulator.scenario.file import load
@@ -262,7 +265,7 @@ class TestMeaning:
         first, last = told["timeline"]
         assert first["do"] == [{"ad.change-password": {"user": "alice", "password": "Pass-word-2"}}]
         assert last["expect"] == [{"cloud.writes": {"user": "alice", "by": "sync", "since": "+0s", "count": "2"}}]
-        assert told["why"] == "it is one Shrunk from test.yaml; it fails: expectation: cloud.writes of alice."
+        assert told["why"] == "it is one. Shrunk from test.yaml; it fails: expectation: cloud.writes of alice."
 
     def test_what_it_looks_at(self, tmp_path: Path) -> None:
         """An expectation looks at the same events as before, and what it counts from moves with the rest."""
@@ -322,6 +325,32 @@ class TestMeaning:
         assert told["timeline"] == [{"at": "+0s", "do": [{"ad.reset-password": {"user": "alice", "password": "Pw-2"}}]}]
         assert told["given"]["users"] == [{"name": "alice", "password": "Pw-1"}]
         assert "forest" not in told["given"]
+
+    def test_last_entry_joins_the_one_before(self, tmp_path: Path) -> None:
+        """An entry that moves to the moment of the one before it, and ends the file there, ends the search for more."""
+        text = """\
+            given: {users: [{name: alice, password: "Winter-2016!"}]}
+            timeline:
+              - {at: +1m, do: {ad.set-policy: {domain: contoso.example, min-length: 14}}}
+              - {at: +3m17s, do: {ad.change-password: {user: alice, password: "Spring-2017!"}}}
+        """
+        (step,) = shortened(dedent(text), tmp_path)["timeline"]
+        assert step["at"] == "+0s"
+        assert [*step["do"][-1]] == ["ad.change-password"]
+
+    def test_next_entry_takes_the_place_of_one_that_joined(self) -> None:
+        """After an entry has joined the one before it, the one behind it comes sooner, too."""
+        text = """\
+            given: {users: [{name: alice, password: "Winter-2016!"}]}
+            timeline:
+              - {at: +1m, do: {cloud.set-user: {user: alice, enabled: true}}}
+              - {at: +2m17s, do: {cloud.set-user: {user: alice, enabled: true}}}
+              - {at: +5m7s, do: {ad.change-password: {user: alice, password: "short"}}}
+        """
+        shrinker = Shrinker(document(text), "test.yaml")
+        shrinker._reduce(earlier)
+        assert [step["at"] for step in shrinker.best["timeline"]] == ["+0s"]
+        assert shrinker.fault is None
 
 
 class TestReductions:
@@ -407,6 +436,36 @@ class TestCommand:
         assert run_app(["shrink", *(each.format(**paths) for each in arguments)]) == 2
         assert words in capsys.readouterr().err
         assert sorted(each.name for each in tmp_path.iterdir()) == ["good.yaml", "rows.yaml", "wrong.yaml"]
+
+    def test_fault_of_a_reduction(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        """What goes wrong in one reduction is told, with exit code 3; what the others found is written."""
+
+        def falls(view: View) -> Candidates:
+            yield {**view.document, "faults": []}
+            raise LookupError("no such entry")
+
+        monkeypatch.setattr(shrinking, "REDUCTIONS", (falls, *shrinking.REDUCTIONS))
+        path = written(tmp_path, WRONG)
+        assert run_app(["shrink", str(path)]) == 3
+        out, err = capsys.readouterr()
+        assert "users              3 -> 1" in out
+        assert f"written to {tmp_path / 'test.shrunk.yaml'}" in out
+        assert "fault: shrinking went wrong; what is written may not be the shortest" in err
+        assert "LookupError: no such entry" in err
+        assert "a fault of pwsync itself" in err
+        assert run_app(["run", str(tmp_path / "test.shrunk.yaml")]) == 1
+
+    @pytest.mark.parametrize(
+        ("why", "stop"), [("it is one", "."), ("it is one.", ""), ('it says "so"', "."), ("so?", "")]
+    )
+    def test_reason_ends_before_another_begins(self, why: str, stop: str) -> None:
+        """A sentence without a full stop gets one before what is said behind it; none is added the second time."""
+        way = Way("invariant", "converges")
+        told = shrunk_why({"why": why}, "a.yaml", way, None)
+        assert told["why"] == f"{why}{stop} Shrunk from a.yaml; it fails: converges."
+        assert shrunk_why(told, "a.yaml", way, None) == told
 
 
 class TestExploreCommand:
