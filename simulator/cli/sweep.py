@@ -66,9 +66,12 @@ def sweep(
       pwsync sweep FILE --only cloud.set-passwords@+2m:lose-response
     """
     from simulator.explore.sweep import SweepOptions
+    from simulator.report.files import why_no_folder
     from simulator.suite import unrunnable
 
     _refuse_unwritable(junit, json)
+    if output is not None and (reason := why_no_folder(output)):
+        refuse(f'findings can\'t be written to "{output}"', reason)
     worker_count, seed_value, factory = jobs_of(jobs), seed_of(seed), engine_of(engine)
     cases = chosen_cases(paths, tags, rule, profile)
     refuse_all(unrunnable(cases))
@@ -132,6 +135,7 @@ def _sweep(
     from simulator.explore.sweep import Sweep
     from simulator.explore.sweep import sweep as run
     from simulator.report import sweep as report
+    from simulator.report.text import counted
     from simulator.stopwatch import stopwatch
 
     found, interrupted, died = Sweep(cases), False, False  # type: ignore[arg-type]
@@ -148,16 +152,16 @@ def _sweep(
         say("\n" + text)
     say("\n" * bool(found.bad or found.broken or found.faults) + report.table(found))
     say(report.counts_text(found, watch.seconds))
-    if output is not None:
-        _write_findings(found, options, output)
+    is_written = output is None or _write_findings(found, options, output)
     if interrupted:
         complain(
-            f"stopped after {found.done} of {found.planned} reruns" + "; no report was written" * bool(junit or json)
+            f"stopped after {found.done} of {counted(found.planned, 'rerun')}"
+            + "; no report was written" * bool(junit or json)
         )
         return INTERRUPTED
     if not found.planned and not found.broken and not found.faults and not died:
         complain("nothing was rerun: no attempt is named so" if options.only.on or options.only.word else "no attempts")
-    if not _write_reports(found, options, watch.seconds, junit, json):
+    if not _write_reports(found, options, watch.seconds, junit, json) or not is_written:
         return ExitCode.BAD_INPUT
     if died:
         complain("fault: a process that ran scenarios died; what it had to do was left undone")
@@ -165,14 +169,19 @@ def _sweep(
     return report.exit_code(found)
 
 
-def _write_findings(found: Sweep, options: SweepOptions, folder: Path) -> None:
+def _write_findings(found: Sweep, options: SweepOptions, folder: Path) -> bool:
     from simulator.explore.finding_file import write_findings
 
     try:
-        for path, problem in write_findings(found, options, folder):
-            say(f"wrote {path}" if not problem else f"did not write {path}: {problem}")
+        for each in write_findings(found, options, folder):
+            if each.problem:
+                say(f"did not write {each.path}: {each.problem}")
+            else:
+                say(f"wrote {each.path}" + f"; {each.note}" * bool(each.note))
     except OSError as error:
         complain(f'error: can\'t write to "{folder}": {error.strerror}')
+        return False
+    return True
 
 
 def _write_reports(found: Sweep, options: SweepOptions, seconds: float, junit: Path | None, json: Path | None) -> bool:
@@ -217,7 +226,7 @@ class Display:
     def show(self, found: Sweep, options: SweepOptions) -> None:
         """Show what is new."""
         from simulator.report.sweep import finding
-        from simulator.report.text import headline
+        from simulator.report.text import counted, headline
 
         for index, bad in found.bad[self._told :]:
             line = headline(finding(found.cases[index], options, bad))
@@ -235,4 +244,4 @@ class Display:
                 self._bar.update(self._task, completed=done)
         elif found.planned and (step := 20 * found.done // found.planned) > self._step:
             self._step = step
-            complain(f"{found.done} of {found.planned} reruns, {len(found.bad)} did not hold")
+            complain(f"{found.done} of {counted(found.planned, 'rerun')}, {len(found.bad)} did not hold")

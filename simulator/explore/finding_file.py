@@ -10,12 +10,14 @@ from __future__ import annotations
 import re
 import shutil
 from collections.abc import Iterator
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from simulator.explore.endings import BREATH
 from simulator.explore.kinds import rule
+from simulator.explore.own_files import copy_beside, kept_text, place_for, signed
 from simulator.explore.rerun import Point, Rerun, SweptRun
 from simulator.explore.writing import BadDocument, Document, Quoted, case_of, document_of, text_of
 from simulator.network import Attempt
@@ -32,11 +34,17 @@ if TYPE_CHECKING:
 EXACT = "the file does not fail the same way: what happens there can't be written down"
 
 
-def write_findings(found: Sweep, options: SweepOptions, folder: Path) -> Iterator[tuple[Path, str]]:
-    """Write a file for the first finding of each case and kind of failure.
+@dataclass(frozen=True)
+class Written:
+    """What became of a finding's file. problem: why none that fails the same way can be written; note: what else."""
 
-    Yields each path, with the reason if no file that fails the same way can be written. Raises OSError.
-    """
+    path: Path
+    problem: str = ""
+    note: str = ""
+
+
+def write_findings(found: Sweep, options: SweepOptions, folder: Path) -> Iterator[Written]:
+    """Write a file for the first finding of each case and kind of failure. Raises OSError."""
     folder.mkdir(parents=True, exist_ok=True)
     seen = set()
     for index, bad in found.bad:
@@ -44,14 +52,20 @@ def write_findings(found: Sweep, options: SweepOptions, folder: Path) -> Iterato
             continue
         seen.add((index, bad.failures[0].title))
         case = found.cases[index]
-        path = folder / file_name(case, bad)
+        wanted = folder / file_name(case, bad)
+        path = place_for(wanted, _directory_of(case))
         try:
             text = finding_text(case, bad, options, path)
         except BadDocument as problem:
-            yield path, str(problem)
+            yield Written(wanted, str(problem))
             continue
-        write_whole(path, text)
-        yield path, ""
+        write_whole(path, signed(text))
+        yield Written(path, note="" if path == wanted else kept_text(wanted))
+
+
+def _directory_of(case: Case) -> Path | None:
+    directory = case.scenario.given.directory
+    return None if directory is None else Path(case.path).parent / directory
 
 
 def file_name(case: Case, bad: Rerun) -> str:
@@ -195,7 +209,7 @@ def bring_along(document: Document, base: Path, path: Path) -> bool:
     if not isinstance(given, dict) or "directory" not in given:
         return False
     source = base.parent / str(given["directory"])
-    target = path.with_name(f"{path.stem}-{source.name}")
+    target = copy_beside(path, source)
     shutil.copyfile(source, target)
     given["directory"] = Quoted(target.name)
     return True

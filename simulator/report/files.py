@@ -23,9 +23,11 @@ def why_no_folder(path: Path) -> str | None:
     there = next((each for each in (path, *path.parents) if os.path.lexists(each)), Path("."))
     if not there.is_dir():
         return f'"{there}" is no folder; name another one'
-    if not os.access(there, os.W_OK):
+    try:
+        with tempfile.TemporaryDirectory(dir=there, prefix=".pwsync-"):  # not even root may in some places
+            return None
+    except OSError:
         return f'the folder "{there}" can\'t be written to'
-    return None
 
 
 def write_whole(path: Path, content: str | bytes) -> None:

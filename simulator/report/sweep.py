@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from pwsync import __version__
 from simulator.explore.kinds import WORDS
-from simulator.report.text import failure_text, fault_text
+from simulator.report.text import counted, failure_text, fault_text
 from simulator.scenario.result import ExitCode, Failure, RunResult
 
 if TYPE_CHECKING:
@@ -167,7 +167,7 @@ def counts_text(found: Sweep, seconds: float) -> str:
     """How much was done and found, in one line."""
     rate = f" ({found.done / seconds:.0f} a second)" if seconds > 1 else ""
     swept = len(found.controls)
-    parts = [f"{swept} scenario{'s' * (swept != 1)} swept: {found.done} reruns, {len(found.bad)} did not hold"]
+    parts = [f"{counted(swept, 'scenario')} swept: {counted(found.done, 'rerun')}, {len(found.bad)} did not hold"]
     if found.broken or found.faults:
         parts.append(f"{len(found.broken) + len(found.faults)} not swept, since they don't hold without a fault")
     return "; ".join(parts) + f", in {seconds:.2f} s{rate}"

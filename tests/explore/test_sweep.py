@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
@@ -14,8 +15,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from simulator.cli.app import run_app
+from simulator.explore import finding_file, rewinding
 from simulator.explore import rerun as rerunning
-from simulator.explore import rewinding
 from simulator.explore import sweep as sweeping
 from simulator.explore.endings import calm, release
 from simulator.explore.finding_file import write_findings
@@ -30,6 +31,7 @@ from simulator.suite import collect
 from simulator.world_snapshot import ImageError
 
 ROOT = Path(__file__).parents[2]
+ON_LINUX = pytest.mark.skipif(sys.platform != "linux", reason="no such file system")
 
 HEAD = """\
 scenario: {title}
@@ -206,9 +208,9 @@ class TestFindingFile:
         engine = "world.broken_agents:GivesUp"
         options = SweepOptions(engine=engine, only=Only(on="cloud.set-passwords", word="result-5"))
         found = list(sweep([written(tmp_path, CHANGE)], options))[-1]
-        (path, problem), *_ = write_findings(found, options, tmp_path / "found")
-        assert problem == ""
-        (case,) = load(path).cases
+        first, *_ = write_findings(found, options, tmp_path / "found")
+        assert first.problem == ""
+        (case,) = load(first.path).cases
         titles = {failure.title for failure in run_case(case, RunOptions(engine=engine)).failures}
         assert found.bad[0][1].failures[0].title.removesuffix(" does not stand at the end") in titles
         assert run_case(case).outcome == "held"
@@ -323,6 +325,46 @@ class TestCommand:
         """A bad option is refused before anything runs."""
         assert run_app(["sweep", "scenarios", *arguments]) == 2
         assert "error: " in capsys.readouterr().err
+
+    def test_edited_file_stays(self, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+        """A finding's file is written anew until somebody edits it; then the next one goes beside it."""
+        engine = "world.broken_agents:TakesSilenceForDone"
+        arguments = ["sweep", "scenarios", "-j", "1", "--only", "cloud.set-passwords@+2m:timeout", "--engine", engine]
+        for _ in range(2):
+            assert run_app([*arguments, "-o", "found"]) == 1
+        (path,) = (tmp_path / "found").iterdir()
+        path.write_text(edited := path.read_text().replace("scenario: ", "scenario: Mine, "))
+        capsys.readouterr()
+        for _ in range(2):
+            assert run_app([*arguments, "-o", "found"]) == 1
+            beside = Path("found", f"{path.stem}-2.yaml")
+            kept = Path("found", path.name)
+            assert f"wrote {beside}; {kept} is not what pwsync wrote, and stays as it is" in capsys.readouterr().out
+        assert path.read_text() == edited
+        assert sorted(each.name for each in (tmp_path / "found").iterdir()) == sorted([path.name, beside.name])
+        assert load(tmp_path / beside).errors == ()
+
+    def test_no_space(self, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+        """A finding that can't be written is told all the same, with exit code 2."""
+
+        def refuse(path: Path, content: bytes) -> None:
+            raise OSError(28, "No space left on device")
+
+        monkeypatch.setattr(finding_file, "write_whole", refuse)
+        engine = "world.broken_agents:TakesSilenceForDone"
+        arguments = ["sweep", "scenarios", "-j", "1", "--only", "cloud.set-passwords@+2m:timeout", "--engine", engine]
+        assert run_app([*arguments, "-o", "found"]) == 2
+        out, err = capsys.readouterr()
+        assert "1 rerun, 1 did not hold" in out
+        assert 'error: can\'t write to "found": No space left on device' in err
+
+    @pytest.mark.parametrize("output", ["taken", "taken/below", pytest.param("/proc/found", marks=ON_LINUX)])
+    def test_no_folder(self, output: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+        """Where no findings can be written is refused before anything runs."""
+        (tmp_path / "taken").write_text("mine")
+        assert run_app(["sweep", "scenarios", "-o", output]) == 2
+        out, err = capsys.readouterr()
+        assert (out, f'error: findings can\'t be written to "{output}"' in err) == ("", True)
 
     def test_stopped(self, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
         """Ctrl-C prints what was found so far, and leaves with 130."""
