@@ -66,7 +66,7 @@ def explore(
     Examples:
       pwsync explore
       pwsync explore --runs 20000 --seed 7 -o found
-      pwsync explore scenarios/retry/lost-answer.yaml --for 30s
+      pwsync explore scenarios/retry/crash-anywhere-loses-nothing.yaml --for 30s
     """
     from simulator.cli.run import _refuse_unwritable
     from simulator.report.files import why_no_folder
@@ -83,8 +83,8 @@ def explore(
         prepare(["simulator.explore.findings"])
     search = Search(output, workers)
     explorations = _explorations(file, profile, factory)
-    for number, (exploration, asked) in enumerate(explorations, 1):
-        until = None if limit is None else limit * number / len(explorations)
+    for exploration, asked in explorations:
+        until = None if limit is None else limit / len(explorations)
         runs_max = count or (asked or RUNS if limit is None else ENDLESS)
         search.explore(exploration, runs_max, 1 if first is None else first, until)
     raise typer.Exit(search.end(junit, json))
@@ -144,8 +144,10 @@ class Search:
         self._runs = 0
         self._run_seconds = 0.0
         self._findings: list[Finding] = []
+        self._seeds: dict[Way, list[int]] = {}
         self._interrupted = False
         self._unwritten = ""
+        self._faults: dict[str, list[int]] = {}
         self._seed = 1
 
     @property
@@ -154,7 +156,7 @@ class Search:
         return self._now() - self._began
 
     def explore(self, exploration: Exploration, runs: int, seed: int, until: timedelta | None = None) -> None:
-        """Run seeds from ``seed`` on, ``until`` so long after the search began; shrink and write what breaks."""
+        """Run seeds from ``seed`` on, ``until`` so long after the first run began; shrink and write what breaks."""
         from simulator.explore.explorer import Seeds, repeat_of, run_seed, run_seeds
         from simulator.explore.findings import first_ways
         from simulator.workers import faulted, run_stretches
@@ -173,12 +175,14 @@ class Search:
                 keep_trace=False, died=lambda case, why: faulted(case, alone, why),
             )  # fmt: skip
             with closing(stream), _progress(runs, until) as display:
-                for _, result in stream:
+                for number, (_, result) in enumerate(stream):
+                    if number == 0:  # workers may have taken long to start
+                        began = max(began, self._now() - result.seconds)
                     self._runs += 1
                     if result.outcome != "held":
                         broken.append(replace(result, repeat=repeat_of(exploration, result.seed)))
                     display.finished(result)
-                    if until is not None and self.seconds >= until.total_seconds():
+                    if until is not None and self._now() - began >= until.total_seconds():
                         break
         except KeyboardInterrupt:
             self._interrupted = True
@@ -195,15 +199,20 @@ class Search:
         except KeyboardInterrupt:
             self._interrupted = True
         told = {finding.way for finding in self._findings}
-        self._findings += [Finding(way, found[0], len(found)) for way, found in broken.items() if way not in told]
+        for way, found in broken.items():
+            if way not in told:
+                first = found[0] if exploration.base else replace(found[0], path="")
+                self._findings.append(Finding(way, first, ()))
+            self._seeds.setdefault(way, []).extend(result.seed for result in found)
 
     def _shrink(self, exploration: Exploration, broken: dict[Way, list[RunResult]]) -> None:
         from simulator.explore.findings import chosen
+        from simulator.report.text import counted
 
         with tempfile.TemporaryDirectory(prefix="pwsync-explore-") as folder:
             shrunk: list[RunResult] = []
             try:
-                complain(f"shrinking {len(chosen(broken))} runs that broke something")
+                complain(f"shrinking {counted(len(chosen(broken)), 'run')} that broke something")
                 for result in self._shrunk(exploration, chosen(broken), Path(folder)):
                     shrunk.append(result)
             except KeyboardInterrupt:
@@ -224,30 +233,45 @@ class Search:
             self._unwritten = f'error: can\'t write to "{self._output}": {error.strerror}'
 
     def _shrunk(self, exploration: Exploration, found: list[RunResult], folder: Path) -> Iterator[RunResult]:
-        """Each run shrunk, its scenario in the folder; those that can't be shrunk are left out."""
+        """Each run shrunk, its scenario in the folder; as it was drawn if shrinking goes wrong, which is noted."""
         from simulator.explore.explorer import seed_case
-        from simulator.explore.findings import shrink_seed
-        from simulator.workers import run_cases
+        from simulator.explore.findings import fault_path, shrink_seed, unshrunk
+        from simulator.workers import FaultBoundary, run_cases
 
         shrink = partial(shrink_seed, exploration=exploration, folder=str(folder))
         cases = [seed_case(result.seed) for result in found]
         with closing(run_cases(cases, shrink, jobs=self._jobs, keep_trace=True)) as stream:
-            for _, result in stream:
+            for index, result in stream:
+                fault = fault_path(str(folder), result.seed)
                 if Path(result.path).parent == folder:
+                    if fault.exists():
+                        self._faults.setdefault(fault.read_text(encoding="utf-8"), []).append(result.seed)
                     yield result
+                    continue
+                self._faults.setdefault(result.harness_fault or "", []).append(result.seed)
+                with FaultBoundary() as boundary:  # a plan that can't be drawn can't be written
+                    whole = unshrunk(found[index], exploration, str(folder))
+                if boundary.fault is None:
+                    yield whole
 
     def end(self, junit: Path | None, json: Path | None) -> int:
         """Tell what was found, write the reports, and return the exit code."""
         from simulator.report.explore import told
+        from simulator.report.text import counted, told_fault
 
-        for finding in self._findings:
-            say("\n" + told(finding))
+        self._findings = [replace(each, seeds=tuple(self._seeds[each.way])) for each in self._findings]
+        for text in told(self._findings):
+            say("\n" + text)
         rate = f"{self._runs / self._run_seconds:.0f} a second" if self._run_seconds else "none"
-        kinds = len(self._findings)
-        say(f"\n{self._runs} random runs in {self._run_seconds:.1f} s ({rate}), {kinds} finding{'s' * (kinds != 1)}")
+        runs, kinds = counted(self._runs, "random run"), counted(len(self._findings), "finding")
+        say(f"\n{runs} in {self._run_seconds:.1f} s ({rate}), {kinds}")
         say(f"seeds from {self._seed}")
+        for fault, seeds in self._faults.items():
+            named = ", ".join(str(seed) for seed in sorted(seeds))
+            what = f"shrinking random run{'s' * (len(seeds) > 1)} {named} went wrong"
+            complain(told_fault(f"{what}; what is written is not the shortest", fault))
         if self._interrupted:
-            complain(f"stopped after {self._runs} runs" + "; no report was written" * bool(junit or json))
+            complain(f"stopped after {counted(self._runs, 'run')}" + "; no report was written" * bool(junit or json))
             return INTERRUPTED
         if self._unwritten:
             complain(self._unwritten)
@@ -257,7 +281,7 @@ class Search:
 
     def _code(self) -> int:
         outcomes = {finding.result.outcome for finding in self._findings}
-        if "harness-fault" in outcomes:
+        if "harness-fault" in outcomes or self._faults:
             return ExitCode.HARNESS_FAULT
         return ExitCode.BROKE if outcomes else ExitCode.HELD
 
@@ -305,7 +329,7 @@ class _Lines:
         return None
 
     def finished(self, result: RunResult) -> None:
-        from simulator.report.text import headline
+        from simulator.report.text import counted, headline
 
         self._done += 1
         if result.outcome != "held":
@@ -313,9 +337,9 @@ class _Lines:
             say(headline(result))
         if self._now() - self._told >= 10:
             self._told = self._now()
-            whole = f" of {self._runs}" if self._runs else ""
+            done = f"{self._done} of {counted(self._runs, 'run')}" if self._runs else counted(self._done, "run")
             rate = self._done / (self._told - self._began)
-            complain(f"{self._done}{whole} runs, {rate:.0f} a second, {self._bad} broke something")
+            complain(f"{done}, {rate:.0f} a second, {self._bad} broke something")
 
 
 class _Bar:

@@ -14,6 +14,7 @@ from pathlib import Path
 
 from simulator.explore.explorer import Exploration, as_scenario, play, run_seed
 from simulator.explore.finding_file import bring_along
+from simulator.explore.own_files import kept_text, place_for, signed
 from simulator.explore.refusals import expect_refusals
 from simulator.explore.shrink import Holds, Shrinker
 from simulator.explore.ways import Way, ways_of
@@ -28,12 +29,22 @@ SHRUNK_MAX = 4
 
 @dataclass(frozen=True)
 class Finding:
-    """One kind of failure. runs: how many random runs failed in this way. path: of its scenario, if one was written."""
+    """One kind of failure.
+
+    seeds: of all random runs that failed in this way, whichever kind they were. path: of its scenario, if one was
+    written; note: what else there is to say of that file.
+    """
 
     way: Way
     result: RunResult
-    runs: int
+    seeds: tuple[int, ...]
     path: Path | None = None
+    note: str = ""
+
+    @property
+    def runs(self) -> int:
+        """How many random runs failed in this way."""
+        return len(self.seeds)
 
 
 def first_ways(results: Iterable[RunResult]) -> dict[Way, list[RunResult]]:
@@ -57,12 +68,17 @@ def _seed(result: RunResult) -> int:
 def shrink_seed(case: Case, exploration: Exploration, folder: str) -> RunResult:
     """Play a seed's plan again, shrink it, and write the scenario to ``folder``; the result is that of its run.
 
-    A plan that does not fail as a file is written as it is, and its result is that of the plan.
+    A plan that does not fail as a file is written as it is, and its result is that of the plan. If something goes
+    wrong meanwhile, the plan as a file is there for :func:`unshrunk`; a traceback of a single step is written beside
+    the scenario, which is then the shortest that the others found.
     """
     seed = case.scenario.seed
     plan = exploration.plan(seed)
     played = play(case_of(plan, exploration.path), exploration.engine)
     whole = as_scenario(plan, played)
+    _whole_path(folder, seed).write_text(text_of(whole), encoding="utf-8")
+    if not played.judged():
+        raise RuntimeError(f"random run {seed} does not fail when it is run again")
     way = played.judged()[0]
     path = Path(folder, f"{seed}.yaml")
     try:
@@ -72,17 +88,46 @@ def shrink_seed(case: Case, exploration: Exploration, folder: str) -> RunResult:
         title = f"Random run {seed} breaks {way}, but not when it is written out"
         path.write_text(text_of({**whole, "scenario": title}), encoding="utf-8")
         return replace(run_seed(case, exploration), path=str(path), title=title)
+    if shrinker.fault is not None:
+        fault_path(folder, seed).write_text(shrinker.fault, encoding="utf-8")
     document = expect_refusals(shrunk.document, shrinker.case, shrunk.result.failures)
     path.write_text(text_of(_titled(document, shrunk.result, way, seed, exploration)), encoding="utf-8")
     return replace(shrunk.result, path=str(path), id=case.id, seed=seed)
 
 
-def _titled(document: Document, result: RunResult, way: Way, seed: int, exploration: Exploration) -> Document:
+def unshrunk(result: RunResult, exploration: Exploration, folder: str) -> RunResult:
+    """A run that broke something, with its plan in ``folder`` as it was drawn: shrinking it went wrong.
+
+    What calmed the plan is in it, if its run came so far.
+    """
+    seed, whole = result.seed, _whole_path(folder, result.seed)
+    plan = exploration.plan(seed)
+    if whole.is_file():
+        plan = document_of(whole.read_text(encoding="utf-8"), None, str(plan["profile"]))
+    path = Path(folder, f"{seed}.yaml")
+    document = _titled(plan, result, ways_of(result)[0], seed, exploration, "; it could not be shrunk")
+    path.write_text(text_of(document), encoding="utf-8")
+    return replace(result, path=str(path), title=str(document["scenario"]))
+
+
+def _whole_path(folder: str, seed: int) -> Path:
+    """Where a plan is noted before it is shrunk."""
+    return Path(folder, f"{seed}.whole")
+
+
+def fault_path(folder: str, seed: int) -> Path:
+    """Where the traceback of a step of shrinking is noted."""
+    return Path(folder, f"{seed}.fault")
+
+
+def _titled(
+    document: Document, result: RunResult, way: Way, seed: int, exploration: Exploration, how: str = " and shrunk"
+) -> Document:
     """The document with a title, and why it fails."""
     failure = next((each for each in result.failures if ways_of(replace(result, failures=(each,)))[-1] == way), None)
     base = f" beside {exploration.base.scenario.scenario!r}" if exploration.base else ""
     engine = f" of {exploration.engine}" if exploration.engine else ""
-    why = f"Found by random run {seed}{base}{engine} and shrunk. "
+    why = f"Found by random run {seed}{base}{engine}{how}. "
     if failure is not None:
         why += f"At {failure.at} {failure.expected}; but {failure.got}."
     elif result.harness_fault:
@@ -105,7 +150,8 @@ def collect(
 ) -> Iterator[Finding]:
     """One finding of each kind, the smallest scenario of its kind; written into ``folder`` if there is one.
 
-    base: the scenario that they ran beside; what it reads is brought along. Raises OSError.
+    base: the scenario that they ran beside; what it reads is brought along. A file that somebody else wrote or edited
+    stays as it is. Raises OSError.
     """
     by_seed = {result.seed: way for way, results in broken.items() for result in results}
     kinds: dict[tuple[Way, tuple[str, ...]], tuple[int, RunResult, str]] = {}
@@ -116,20 +162,27 @@ def collect(
         if key not in kinds or len(text) < kinds[key][0]:
             kinds[key] = (len(text), result, text)
     for (way, shape), (_, result, text) in kinds.items():
+        seeds = tuple(each.seed for each in broken[way])
         if folder is not None:
-            path = folder / f"{file_name(way, shape)}.yaml"
+            wanted = folder / f"{file_name(way, shape)}.yaml"
             folder.mkdir(parents=True, exist_ok=True)
-            write_whole(path, text if base is None else _moved(text, result.profile, base, path))
+            path, placed = _placed(text, result.profile, base, wanted)
+            write_whole(path, signed(placed))
             told = replace(result, path=str(path), repeat=f"pwsync run {path}" + _engine_of(result))
-            yield Finding(way, told, len(broken[way]), path)
+            yield Finding(way, told, seeds, path, "" if path == wanted else kept_text(wanted))
         else:
-            yield Finding(way, result, len(broken[way]))
+            yield Finding(way, result, seeds)
 
 
-def _moved(text: str, profile: str, base: Path, path: Path) -> str:
-    """The text of a file at ``path`` that stood beside ``base``."""
+def _placed(text: str, profile: str, base: Path | None, wanted: Path) -> tuple[Path, str]:
+    """Where a file may be written, and its text there; what it reads beside ``base`` is copied."""
     document = document_of(text, None, profile)
-    return text_of(document) if bring_along(document, base, path) else text
+    directory = (document.get("given") or {}).get("directory")
+    if base is None or directory is None:
+        return place_for(wanted), text
+    path = place_for(wanted, base.parent / str(directory))
+    bring_along(document, base, path)
+    return path, text_of(document)
 
 
 def _engine_of(result: RunResult) -> str:

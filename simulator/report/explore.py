@@ -7,27 +7,39 @@ from __future__ import annotations
 
 import hashlib
 import json as json_format
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from pwsync import __version__
 from simulator.report.junit import junit as as_junit
-from simulator.report.text import result_text
+from simulator.report.text import counted, result_text
 from simulator.scenario.result import RunResult
 
 if TYPE_CHECKING:
     from simulator.explore.findings import Finding
+    from simulator.explore.ways import Way
 
 VERSION = 1
 
 
-def told(finding: Finding) -> str:
-    """A finding as text: what broke, where its scenario is, and how to repeat it."""
-    times = f"{finding.runs} run{'s' * (finding.runs != 1)} broke {finding.way}; the first was seed"
-    lines = [f"{times} {finding.result.seed}", result_text(finding.result)]
+def told(findings: Sequence[Finding]) -> Iterator[str]:
+    """Findings as text, those of one way together: what broke how often, where scenarios are, how to repeat them."""
+    ways: dict[Way, list[Finding]] = {}
+    for finding in findings:
+        ways.setdefault(finding.way, []).append(finding)
+    for way, found in ways.items():
+        head = f"{counted(found[0].runs, 'run')} broke {way}; the first was seed {min(found[0].seeds)}"
+        head += f"; {len(found)} kinds of it were found" * (len(found) > 1)
+        yield head + "\n" + "\n\n".join(_told(finding) for finding in found)
+
+
+def _told(finding: Finding) -> str:
+    lines = [result_text(finding.result)]
     if finding.path is not None:
         lines.append(f"written to {finding.path}; repeat it with: {finding.result.repeat}")
+    if finding.note:
+        lines.append(finding.note)
     return "\n".join(lines)
 
 
@@ -72,7 +84,7 @@ def _held(seed: int, runs: int, seconds: float) -> RunResult:
     return RunResult(
         id="explore/random-runs",
         path="",
-        title=f"{runs} random runs from seed {seed}",
+        title=f"{counted(runs, 'random run')} from seed {seed}",
         profile="",
         seed=seed,
         tags=(),

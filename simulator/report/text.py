@@ -63,7 +63,7 @@ def headline(result: RunResult) -> str:
 def failure_text(result: RunResult, failure: Failure) -> str:
     """One failure in full; its last line is the command that repeats it."""
     lines = [f"error: {failure.title}" + (f" at {failure.at}" if failure.at else "")]
-    lines += snippet(failure.position) if failure.position else [f" --> {result.path}"]
+    lines += snippet(failure.position) if failure.position else _place(result)
     fields = [("scenario", [f"{result.id}: {result.title}"])]
     fields.append(("expected", failure.expected.splitlines()))
     fields.append(("got", failure.got.splitlines()))
@@ -78,6 +78,11 @@ def failure_text(result: RunResult, failure: Failure) -> str:
     return "\n".join(lines)
 
 
+def _place(result: RunResult) -> list[str]:
+    """Where the scenario of a result stands; a random run that was not written down stands nowhere."""
+    return [f" --> {result.path}"] if result.path else []
+
+
 def _rule(rule: str) -> str:
     return f"{rule}: {RULES[rule].text}" if rule in RULES else rule
 
@@ -87,7 +92,7 @@ def fault_text(result: RunResult) -> str:
     return "\n".join(
         [
             f"fault: {result.id} could not be run to its end",
-            f" --> {result.path}",
+            *_place(result),
             *(f"  {line}".rstrip() for line in (result.harness_fault or "no reason was given").rstrip().splitlines()),
             "  = this is a fault of pwsync itself, not of your scenario",
             f"  = {REPORT_FAULT_TO}",

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shlex
 import signal
 import subprocess
 import sys
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import replace
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -19,9 +22,16 @@ import pytest
 
 from simulator.cli.app import run_app
 from simulator.cli.explore import ENDLESS
-from simulator.explore.explorer import Base, Exploration, Seeds, repeat_of
+from simulator.explore.explorer import Base, Exploration, Seeds, repeat_of, run_seed, seed_case
+from simulator.explore.findings import Finding
+from simulator.explore.own_files import place_for
+from simulator.explore.reductions import Candidates, View
+from simulator.explore.ways import Way
 from simulator.explore.writing import document_of
+from simulator.report.explore import json as as_json
+from simulator.report.explore import told
 from simulator.scenario.file import load
+from simulator.scenario.result import RunResult
 
 ROOT = Path(__file__).parents[2]
 RAISES = "cli.no_agents:raises"
@@ -128,6 +138,24 @@ class TestRuns:
         assert code == 0
         assert "random run" in out
 
+    def test_time_begins_with_the_first_run(self, pwsync: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+        """That workers take long to start is not counted; one run is told as one."""
+        from simulator import workers
+
+        result = run_seed(seed_case(1), Exploration())
+
+        def slow(*arguments: object, **options: object) -> Iterator[tuple[int, RunResult]]:
+            time.sleep(0.6)
+            yield 0, replace(result, seconds=0.0)
+            yield 1, replace(result, seconds=0.0)
+            time.sleep(0.5)
+            for index in range(2, 9):
+                yield index, replace(result, seconds=0.0)
+
+        monkeypatch.setattr(workers, "run_stretches", slow)
+        assert "\n3 random runs in 0.5 s" in pwsync("explore", "--for", "400ms", "-j", "2")[1]
+        assert "\n1 random run in 0.0 s" in pwsync("explore", "--for", "0s", "-j", "2")[1]
+
     def test_beside_a_file(self, pwsync: Command, tmp_path: Path) -> None:
         """A file's block says how many runs; without a block its users change, as many times as usual."""
         (tmp_path / "with.yaml").write_text(BASE + BLOCK)
@@ -189,6 +217,98 @@ class TestFindings:
         for path in (tmp_path / "found").glob("*.yaml"):
             assert load(path).errors == (), out
 
+    def test_edited_file_stays(self, pwsync: Command, tmp_path: Path) -> None:
+        """A scenario is written anew until somebody edits it; then the next one of its kind goes beside it."""
+        arguments = ["explore", "--runs", "1", "-j", "1", "--engine", RAISES, "-o", "found", "--json", "a.json"]
+        for _ in range(2):
+            assert pwsync(*arguments)[0] == 1
+        (path,) = (tmp_path / "found").iterdir()
+        path.write_text(edited := path.read_text().replace("scenario: ", "scenario: Mine, "))
+        for _ in range(2):
+            code, out, _ = pwsync(*arguments)
+            (finding,) = read_report(tmp_path / "a.json")["findings"]
+            assert (code, finding["file"]) == (1, os.path.join("found", f"{path.stem}-2.yaml"))
+            kept = os.path.join("found", path.name)
+            assert f"written to {finding['file']}; repeat it" in out
+            assert f"{kept} is not what pwsync wrote, and stays as it is" in out
+        assert path.read_text() == edited
+        assert len(list((tmp_path / "found").iterdir())) == 2
+
+    def test_edited_directory_stays(self, tmp_path: Path) -> None:
+        """Nor is an LDIF file written over that says something else than the one which is to be copied."""
+        source, wanted = tmp_path / "people.ldif", tmp_path / "a.yaml"
+        source.write_text("ours")
+        assert place_for(wanted, source) == wanted
+        (tmp_path / "a-people.ldif").write_text("ours")
+        assert place_for(wanted, source) == wanted
+        (tmp_path / "a-people.ldif").write_text("mine")
+        assert place_for(wanted, source) == tmp_path / "a-2.yaml"
+        (tmp_path / "a-2.yaml").mkdir()
+        assert place_for(wanted, source) == tmp_path / "a-3.yaml"
+
+    def test_shrinking_goes_wrong(self, pwsync: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Then the plan is written as it was drawn, and the fault of pwsync is told with exit code 3."""
+        from simulator.explore import findings
+
+        def fall(*parts: object, **named: object) -> None:
+            raise LookupError("no way to shrink")
+
+        monkeypatch.setattr(findings, "Shrinker", fall)
+        arguments = ["--runs", "2", "-j", "1", "--engine", RAISES, "--json", "a.json", "-o", "found"]
+        code, out, err = pwsync("explore", *arguments)
+        assert code == 3
+        assert "fault: shrinking random runs 1, 2 went wrong; what is written is not the shortest" in err
+        assert "LookupError: no way to shrink" in err
+        report = read_report(tmp_path / "a.json")
+        assert report["exit-code"] == 3
+        assert [(each["outcome"], each["runs"]) for each in report["findings"]] == [("broke", 2)] * 2  # of two kinds
+        for finding in report["findings"]:
+            assert f"written to {finding['file']}" in out
+            text = " ".join((tmp_path / finding["file"]).read_text().split())
+            assert f"Found by random run {finding['seed']} of {RAISES}; it could not be shrunk." in text
+            assert pwsync(*shlex.split(finding["repeat"])[1:])[0] == 1
+
+    def test_one_step_goes_wrong(self, pwsync: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        """What the other steps of shrinking found is written; the fault is told all the same."""
+        from simulator.explore import shrink
+
+        def falls(view: View) -> Candidates:
+            yield {**view.document, "faults": []}
+            raise LookupError("no such entry")
+
+        monkeypatch.setattr(shrink, "REDUCTIONS", (*shrink.REDUCTIONS, falls))
+        code, out, err = pwsync("explore", "--runs", "1", "-j", "1", "--engine", RAISES, "-o", "found")
+        assert code == 3
+        assert "LookupError: no such entry" in err
+        (path,) = (tmp_path / "found").iterdir()
+        assert f"written to {Path('found', path.name)}" in out
+        assert "and shrunk." in " ".join(path.read_text().split())
+
+    def test_plan_that_cannot_be_drawn(self, pwsync: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+        """There is nothing to write then, and no file is named that is not there."""
+        from simulator.explore import explorer
+
+        def fall(seed: int) -> None:
+            raise LookupError("no such plan")
+
+        monkeypatch.setattr(explorer, "draw_plan", fall)
+        code, out, _ = pwsync("explore", "--runs", "1", "-j", "1", "-o", "found")
+        assert code == 3
+        assert "1 run broke harness: LookupError; the first was seed 1" in out
+        assert "-->" not in out
+
+    def test_kinds_of_one_way(self) -> None:
+        """Findings of one way are told together, with one count, which is that of the JSON."""
+        way, other = Way("invariant", "converges"), Way("invariant", "never-older")
+        result = run_seed(seed_case(1), Exploration(engine=RAISES))
+        found = [Finding(way, result, (9, 4, 5)), Finding(other, result, (6,)), Finding(way, result, (9, 4, 5))]
+        first, second = told(found)
+        assert first.startswith("3 runs broke converges; the first was seed 4; 2 kinds of it were found\n")
+        assert (first.count("runs broke"), first.count("LookupError")) == (1, 2)
+        assert second.startswith("1 run broke never-older; the first was seed 6\n")
+        report = json.loads(as_json(found, 4, 9, seconds=1.0, exit_code=1))
+        assert [each["runs"] for each in report["findings"]] == [3, 1, 3]
+
     def test_full_disk(self, pwsync: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         """What can't be written is told all the same, with exit code 2."""
         from simulator.explore import findings
@@ -229,7 +349,7 @@ class TestStopped:
         assert "broke agent: LookupError; the first was seed " in out
         assert "repeat    pwsync explore --seed " in out
         assert "1 finding\n" in out
-        assert err.splitlines()[-1].endswith("runs; no report was written")
+        assert re.fullmatch("stopped after (1 run|[0-9]+ runs); no report was written", err.splitlines()[-1])
         assert "Traceback" not in err
         assert (tmp_path / "a.json").read_text() == "old"
         assert sorted(os.listdir(tmp_path)) == ["a.json", "tmp"]
@@ -288,6 +408,6 @@ def read_report(path: Path) -> Any:
     jsonschema.Draft202012Validator.check_schema(schema)
     report = json.loads(path.read_text(encoding="utf-8"))
     jsonschema.validate(report, schema)
-    for part, told in [(schema, report), *((schema["$defs"]["finding"], each) for each in report["findings"])]:
-        assert set(told) == set(part["properties"]) == set(part["required"])
+    for part, values in [(schema, report), *((schema["$defs"]["finding"], each) for each in report["findings"])]:
+        assert set(values) == set(part["properties"]) == set(part["required"])
     return report
