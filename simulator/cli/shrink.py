@@ -48,8 +48,8 @@ def shrink(
 
     \b
     Examples:
-      pwsync shrink scenarios/incident/mine.yaml
-      pwsync shrink scenarios/incident/mine.yaml::first-row -o short.yaml
+      pwsync shrink mine.yaml
+      pwsync shrink mine.yaml::first-row -o short.yaml
     """
     from simulator.explore.shrink import MARK
     from simulator.report.files import why_not_writable

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -17,11 +18,13 @@ import pytest
 from cli.cases import ROWS, run_by_title, write
 from cli.results import HELD
 
-from simulator.cli.app import run_app
+from simulator.cli.app import app, run_app
 from simulator.cli.progress import BarProgress, LineProgress
 from simulator.cli.run import run_and_report
 from simulator.scenario.result import ExitCode
 from simulator.suite import collect
+
+ROOT = Path(__file__).parents[2]
 
 HEAVY = {"freezegun", "msal", "responses", "ldap3", "faker", "pydantic", "yaml", "requests", "cryptography", "rich"}
 
@@ -72,6 +75,14 @@ class TestHelp:
         assert output.code == 0
         assert "Example" in output.out
         assert f"pwsync {command}" in output.out
+
+    @pytest.mark.parametrize("command", [None, *(each.name for each in app.registered_commands)])
+    def test_paths_in_help_exist(self, pwsync: Command, command: str | None) -> None:
+        """What an example names is there to be tried, but for what ``pwsync new`` makes first."""
+        output = pwsync(*filter(None, [command]), "--help")
+        assert output.code == 0
+        named = set(re.findall(r"scenarios/[\w./-]*\w", output.out)) - {"scenarios/first/try.yaml", "scenarios/found"}
+        assert [name for name in named if not (ROOT / name).exists()] == []
 
     def test_version(self, pwsync: Command) -> None:
         """The version names the Python too, for reports of faults."""

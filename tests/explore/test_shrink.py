@@ -509,7 +509,7 @@ class TestExploreCommand:
     def test_goes_on_for_a_time(self, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
         """With a duration it ends by itself, after one run at least."""
         assert run_app(["explore", "--for", "0s", "-j", "1", "-o", str(tmp_path / "found")]) == 0
-        assert "1 random runs" in capsys.readouterr().out
+        assert "1 random run in" in capsys.readouterr().out
 
     @pytest.mark.parametrize(
         ("arguments", "words"),
