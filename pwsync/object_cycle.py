@@ -127,6 +127,8 @@ class ObjectCycle:
         else:
             controller = self._process.controllers[name]
             self._ports.event_log(engine_events.directory_unreachable(now, name, controller, str(error)))
+            if not error.cookie_refused:
+                self._process.pass_on(name)
         if error.cookie_refused:
             domain.import_cookie = None
 

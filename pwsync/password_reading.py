@@ -205,6 +205,8 @@ class PasswordReader:
                 self._process.texts.preferred_controller_offline(now, name, controller, read_chain(name, error))
             )
         self._report(connector, error)
+        if offline:
+            self._process.pass_on(name)
 
     def _report(self, connector: Connector, error: AgentError, dn: str = "") -> None:
         name = connector.domain

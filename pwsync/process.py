@@ -36,6 +36,16 @@ class Process:
     def state(self) -> State:
         return self.store.state
 
+    def pass_on(self, domain: str) -> None:
+        """The controller can't be reached: the next one on the list of preferred controllers is asked from now on.
+
+        Only a list has a next one. Without it the locator keeps what it has found (see :func:`controller`).
+        """
+        preferred = self.ports.settings.preferred_controllers.get(domain, ())
+        asked = self.controllers[domain]
+        if asked in preferred:
+            self.controllers[domain] = preferred[(preferred.index(asked) + 1) % len(preferred)]
+
     @property
     def may_send(self) -> bool:
         """May the tenant be called now? Not on a staging server, and not before Retry-After has passed."""
@@ -70,8 +80,9 @@ def prepared(ports: AgentPorts, store: Store, link: TenantLink) -> tuple[Process
 
 
 def controller(connector: Connector, preferred: tuple[str, ...]) -> str:
-    """The controller that is asked for as long as the process lives: the first that is preferred, or the first at all.
+    """The controller that is asked first: the first that is preferred, or the first at all.
 
-    The product's locator keeps what it has found; another one is tried only after a restart with other settings.
+    The product's locator keeps what it has found as long as the process lives; only on a list of preferred controllers
+    the next one follows when one can't be reached (:meth:`Process.pass_on`).
     """
     return (*preferred, *connector.controllers)[0]

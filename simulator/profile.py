@@ -22,6 +22,8 @@ class Profile:
     policy_feature: the tenant may let synchronized passwords expire (``cloud-policy-for-synced-users``; today).
     force_change_feature: must-change passwords may be synchronized with the force flag (today).
     exemption_needs_reboot: the service's configuration file counts as it was when the server started (today).
+    resilient: what belongs to another already is quarantined, and the object made without it (a tenant of today; one of
+        2017 that is older than August 2016 refuses the object, until the feature is switched on).
     two_codes: the older token endpoint tells a code of its own before that of refused credentials (2017).
     """
 
@@ -34,9 +36,10 @@ class Profile:
     policy_feature: bool
     force_change_feature: bool
     exemption_needs_reboot: bool
+    resilient: bool
     two_codes: bool
 
 
-PROFILE_2017 = Profile("2017", BUILD_2017, 16, False, False, False, False, False, False, True)
-PROFILE_CURRENT = Profile("current", BUILD_CURRENT, 256, True, True, True, True, True, True, False)
+PROFILE_2017 = Profile("2017", BUILD_2017, 16, False, False, False, False, False, False, False, True)
+PROFILE_CURRENT = Profile("current", BUILD_CURRENT, 256, True, True, True, True, True, True, True, False)
 PROFILES = {profile.name: profile for profile in (PROFILE_2017, PROFILE_CURRENT)}

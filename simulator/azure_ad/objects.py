@@ -27,7 +27,7 @@ INVALID_DATA = "IdentityDataValidationFailed"
 RESILIENCY_BITS = 8 | 32
 """Duplicate attribute resiliency among the tenant's features, for sign-in names and for proxy addresses."""
 DEFAULT_BITS = RESILIENCY_BITS | SOFT_MATCH_ON_NAME
-"""The features of a new tenant that are no password matter (product documentation)."""
+"""The features of a tenant made today that are no password matter (product documentation)."""
 
 OPERATIONS = ("Set", "Add", "Delete")
 TYPES = ("User", *OTHER_TYPES)

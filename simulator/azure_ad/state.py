@@ -92,7 +92,7 @@ class Tenant:
         self.features: set[str] = {PASSWORD_SYNC}
         self.federated_domains = FederatedDomains(clock)
         # Bits of features that are no password matter.
-        self.other_features = DEFAULT_BITS
+        self.other_features = DEFAULT_BITS if profile.resilient else DEFAULT_BITS & ~RESILIENCY_BITS
         self._observed = False
         self.users = UserIndex()
         self.last_contact: datetime | None = None

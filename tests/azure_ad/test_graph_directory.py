@@ -118,7 +118,7 @@ class TestSynchronization:
         listed = graph("GET", path)[1]
         one = graph("GET", f"{path}/{tenant.tenant_id}")[1]
         assert listed["value"][0]["features"] == listed["features"] == one["features"]
-        assert one["features"]["quarantineUponUpnConflictEnabled"] is True
+        assert one["features"]["quarantineUponUpnConflictEnabled"] is False  # a tenant older than August 2016
         assert one["configuration"]["accidentalDeletionPrevention"]["alertThreshold"] == 500
 
     def test_bits(self, graph, tenant):

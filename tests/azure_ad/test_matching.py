@@ -32,6 +32,13 @@ def switch(tenant: Tenant, name: str, on: bool) -> None:
     tenant.other_features = tenant.other_features | bit if on else tenant.other_features & ~bit
 
 
+@pytest.fixture
+def tenant(tenant: Tenant) -> Tenant:
+    """A tenant of 2017 whose administrator has switched duplicate attribute resiliency on."""
+    tenant.set_feature(RESILIENCY, True)
+    return tenant
+
+
 class TestSoftMatch:
     def test_by_name(self, tenant: Tenant) -> None:
         """A user of the cloud with the object's sign-in name becomes the object's; id and password stay."""
@@ -198,6 +205,7 @@ STEPS = st.lists(
 def test_all_wishes_come_true(steps: list[tuple[str, str, str, str, list[str]]]) -> None:
     """Whatever is exported: no two share a name or address, and a wish that nobody is in the way of has come true."""
     tenant = Tenant(Clock(datetime(2017, 1, 13, tzinfo=UTC)), Randomness(1), PROFILE_2017)
+    tenant.set_feature(RESILIENCY, True)
     wishes: dict[str, tuple[str, set[str]]] = {}
     for kind, operation, name, upn, addresses in steps:
         told = {"userPrincipalName": f"{upn}@contoso.example"} if kind == "User" else {}

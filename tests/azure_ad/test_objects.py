@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pwsync.tenant.messages import SyncObject
-from simulator.azure_ad.state import Tenant
+from simulator.azure_ad.state import RESILIENCY, Tenant
 from simulator.clock import Clock
 from simulator.profile import PROFILE_2017
 from simulator.random import Randomness
@@ -19,6 +19,13 @@ GOOD = "Winter-2016!"
 
 def write(tenant, anchor, operation="Set", **attributes):
     return tenant.apply_object(SyncObject(anchor, "User", operation, attributes))
+
+
+@pytest.fixture
+def tenant(tenant):
+    """A tenant of 2017 whose administrator has switched duplicate attribute resiliency on."""
+    tenant.set_feature(RESILIENCY, True)
+    return tenant
 
 
 class TestWrite:

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from pwsync.tenant.messages import ObjectResult, SyncObject
 from simulator.azure_ad.state import RESILIENCY, Tenant
 from simulator.clock import Clock
-from simulator.profile import PROFILE_2017
+from simulator.profile import PROFILE_2017, PROFILE_CURRENT
 from simulator.random import Randomness
 
 DUPLICATE = "AttributeValueMustBeUnique"
@@ -21,6 +21,13 @@ DUPLICATE = "AttributeValueMustBeUnique"
 def write(tenant: Tenant, name: str, operation: str = "Set", **attributes: Any) -> ObjectResult:
     attributes.setdefault("userPrincipalName", f"{name}@contoso.example")
     return tenant.apply_object(SyncObject(f"{name}==", "User", operation, attributes))
+
+
+@pytest.fixture
+def tenant(tenant: Tenant) -> Tenant:
+    """A tenant of 2017 whose administrator has switched the feature on."""
+    tenant.set_feature(RESILIENCY, True)
+    return tenant
 
 
 class TestAddresses:
@@ -105,7 +112,8 @@ class TestAddresses:
 
 def test_feature_bits(tenant: Tenant) -> None:
     """The feature stands among the tenant's bits, and switches nothing else."""
-    assert tenant.other_features == 56
+    clock = Clock(datetime(2017, 1, 13, tzinfo=UTC))
+    assert [Tenant(clock, Randomness(1), era).other_features for era in (PROFILE_2017, PROFILE_CURRENT)] == [16, 56]
     tenant.set_feature(RESILIENCY, False)
     assert (tenant.other_features, tenant.features) == (16, {"password-sync"})
     tenant.set_feature(RESILIENCY, True)
