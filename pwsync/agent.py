@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -158,8 +159,14 @@ class SyncAgent:
         raise NotConfigurable("The frequency of password synchronization can't be changed.")
 
     def select_users(self, users: Sequence[str]) -> None:
-        """Refused: no subset of users can be chosen."""
-        raise NotSupported("A subset of users can't be chosen for password synchronization.")
+        """Synchronize the passwords of chosen users alone: of those who are marked in the directory.
+
+        An administrator marks them there (:func:`pwsync.scope.not_included`); here the rules are switched, and the next
+        object cycle imports everything, so that the marks are known. Raises NotSupported in a build without such rules.
+        """
+        if not self._ports.settings.build.selective:
+            raise NotSupported("A subset of users can't be chosen for password synchronization.")
+        self._ports.settings.scope = replace(self._ports.settings.scope, included_only=True)
 
     def diagnose(self, source_anchor: str | None = None) -> Diagnosis:
         """Find out why passwords do not arrive, on the whole or for one user. It asks around, and changes nothing."""

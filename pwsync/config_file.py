@@ -94,6 +94,7 @@ def values_of(settings: Settings) -> dict[str, Any]:
             "ous": list(scope.ous),
             "exclude-ous": list(scope.exclude_ous),
             "exclude-attribute": dict(scope.exclude_attribute),
+            "included-only": scope.included_only,
         },
     }
 
@@ -222,7 +223,9 @@ def _settings(part: _Part, tenant: _Part, connectors: Sequence[Connector]) -> Se
         tenant.get("account", str),
         tenant.get("password", str),
         build=build,
-        scope=Scope(scope.texts("ous"), scope.texts("exclude-ous"), dict(excluded)),
+        scope=Scope(
+            scope.texts("ous"), scope.texts("exclude-ous"), dict(excluded), scope.get("included-only", bool, False)
+        ),
         batch_size=batch,
         staging=part.get("staging", bool, False),
         preferred_controllers={domain: tuple(names) for domain, names in preferred.items()},

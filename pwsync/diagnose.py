@@ -42,6 +42,10 @@ HEARTBEAT_AGE_MAX: Final = timedelta(hours=3)
 _SCOPE_ATTRIBUTES: Final = (
     "objectClass", "objectGUID", "sAMAccountName", "userAccountControl", "isCriticalSystemObject"
 )  # fmt: skip
+_NOT_INCLUDED: Final = (
+    "No inbound rule with Password Sync applies: with selective synchronization it takes users alone whose "
+    f"{scope.INCLUSION} is {scope.INCLUDED}."
+)
 _UNREACHABLE: Final = frozenset({1722, 1723, 1726, 1727, 1753, 1818, 1825})
 _NO_LOGON: Final = frozenset({WRONG_CREDENTIALS, 1330, 1331, 1793, 1907, 1909})
 _NO_RIGHTS: Final = frozenset({5, 8453})
@@ -232,6 +236,8 @@ class Examination:
         elif subject.password_left_out is not None:
             word = "unsupported-class" if subject.password_left_out == scope.UNSUPPORTED_CLASS else "not-in-scope"
             verdict = f"No rule synchronizes the object's password: {subject.password_left_out}."
+            if subject.password_left_out == scope.NOT_INCLUDED:
+                verdict = _NOT_INCLUDED
             yield Check("object", dn, "rules", verdict, word)
         elif not subject.confirmed:
             yield Check("object", dn, "state", "The tenant does not have the object yet.", "not-exported")
@@ -271,7 +277,10 @@ class Examination:
             return None
         domain, entry = found
         left_out = scope.object_left_out(entry.dn, entry.attributes, self._settings.scope, naming_context(domain))
-        return ObjectState(anchor, domain, entry.dn, left_out, scope.password_left_out(entry.attributes))
+        password_left_out = scope.password_left_out(entry.attributes)
+        if password_left_out is None and self._settings.scope.included_only:
+            password_left_out = scope.not_included(entry.attributes)
+        return ObjectState(anchor, domain, entry.dn, left_out, password_left_out)
 
     def _is_filtered(self, password: PasswordState) -> bool:
         """Is a must-change password kept back? A build that can send them asks the tenant's feature."""
@@ -288,7 +297,7 @@ class Examination:
             guid = UUID(bytes_le=b64decode(anchor, validate=True))
         except ValueError:
             return None
-        wanted = [*_SCOPE_ATTRIBUTES, *self._settings.scope.exclude_attribute]
+        wanted = [*_SCOPE_ATTRIBUTES, scope.INCLUSION, *self._settings.scope.exclude_attribute]
         for connector in connectors:
             name = connector.domain
             try:

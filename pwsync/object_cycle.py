@@ -102,8 +102,8 @@ class ObjectCycle:
         if cookie is not None and any(self._is_partial(entry) for entry in brought.entries):
             self._import(connector, everything=True)  # an object came back of which only a part is told
             return
-        self._take_all(domain, brought.entries, complete=cookie is None, again=everything)
         domain.import_cookie, domain.import_attributes = brought.cookie, text
+        self._take_all(domain, brought.entries, complete=cookie is None, again=everything)
         if brought.entries or not domain.imported:
             domain.imported = True
             self._changed = True
@@ -113,6 +113,8 @@ class ObjectCycle:
         """What to import: the usual ones and those that filters need, or what the cookie was made with, if enough."""
         settings = self._ports.settings
         wanted = {*ATTRIBUTES, *settings.scope.exclude_attribute, *([settings.match_by] if settings.match_by else ())}
+        if settings.scope.included_only:
+            wanted.add(scope.INCLUSION)
         known = domain.import_attributes.split(",")
         if {name.lower() for name in wanted} <= {name.lower() for name in known}:
             return known
@@ -178,6 +180,8 @@ class ObjectCycle:
         wanted_before = record.password_wanted and record.wanted is not None
         record.left_out = scope.object_left_out(record.dn, attributes, limits, naming_context(domain.name))
         record.password_left_out = scope.password_left_out(attributes)
+        if record.password_left_out is None and limits.included_only and _tells_included(domain):
+            record.password_left_out = scope.not_included(attributes)
         record.wanted = None if record.left_out else _digest(cloud_attributes(record, attributes))
         state = self._state.passwords.get(record.anchor)
         if not record.password_wanted:
@@ -271,7 +275,8 @@ class ObjectCycle:
 
     def _scope_text(self) -> str:
         limits = self._ports.settings.scope
-        return json.dumps([limits.ous, limits.exclude_ous, dict(limits.exclude_attribute)])
+        included = [limits.included_only] if limits.included_only else []
+        return json.dumps([limits.ous, limits.exclude_ous, dict(limits.exclude_attribute), *included])
 
     def _attributes_of(self, record: ObjectState) -> dict[str, list[str]]:
         return self._process.store.attributes(record.anchor)
@@ -405,6 +410,11 @@ def cloud_attributes(record: ObjectState, attributes: Mapping[str, Sequence[str]
     addresses = attributes.get("proxyaddresses")
     sent["proxyAddresses"] = list(addresses) if addresses else None
     return sent
+
+
+def _tells_included(domain: DomainState) -> bool:
+    """Does what was imported say who is marked? Selective rules hold from the full import on that asks for it."""
+    return scope.INCLUSION.lower() in domain.import_attributes.lower().split(",")
 
 
 def _digest(attributes: Mapping[str, AttributeValue | None]) -> bytes:

@@ -165,7 +165,11 @@ class Agent(Protocol):
 
     def set_password_interval(self, every: Any) -> None: ...
 
-    def select_users(self, users: Sequence[str]) -> None: ...
+    def select_users(self, users: Sequence[str]) -> None:
+        """From the next object cycle on, synchronize the passwords of these users alone (source anchors).
+
+        Whoever asks has marked them in the directory: there their ``adminDescription`` is ``PHSIncluded``.
+        """
 
     def diagnose(self, source_anchor: str | None = None) -> Diagnosis | Sequence[str]:
         """Why passwords do not arrive, on the whole or for one user: a Diagnosis, or what it finds alone.

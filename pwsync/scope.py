@@ -2,7 +2,8 @@
 
 The rules are those of the product's default configuration (product documentation: default configuration, filtering):
 system objects, service accounts and replication victims stay out; an administrator's filters come on top. A password
-asks for more: the object's class is ``user`` and the account is enabled.
+asks for more: the object's class is ``user`` and the account is enabled; and, with the rules of selective
+synchronization (product documentation under that name), the user is marked for it.
 """
 
 from __future__ import annotations
@@ -24,11 +25,18 @@ EXCLUDED_OU: Final = "excluded-ou"
 EXCLUDED_ATTRIBUTE: Final = "excluded-attribute"
 UNSUPPORTED_CLASS: Final = "unsupported-class"
 DISABLED: Final = "disabled"
+NOT_INCLUDED: Final = "not-included"
 DELETED: Final = "deleted"
 """Reasons: why an object, or its password, is left out."""
 
 ACCOUNT_DISABLED: Final = 0x2
 """``userAccountControl``: the account is disabled."""
+
+INCLUSION: Final = "adminDescription"
+"""The attribute by which selective synchronization knows its users."""
+
+INCLUDED: Final = "PHSIncluded"
+"""Its value for those whose passwords are synchronized."""
 
 _LINKED_MAILBOX_TYPE: Final = "2"
 _SYSTEM_MAILBOX_TYPES: Final = 0x21C0_7000
@@ -68,6 +76,12 @@ def password_left_out(attributes: Attributes) -> str | None:
     if account_control(attributes) & ACCOUNT_DISABLED:
         return DISABLED
     return None
+
+
+def not_included(attributes: Attributes) -> str | None:
+    """Why selective synchronization leaves the password out; None if the user is marked for it."""
+    values = attributes.get(INCLUSION.lower(), ())
+    return None if INCLUDED.lower() in (value.lower() for value in values) else NOT_INCLUDED
 
 
 def place_left_out(dn: str, scope: Scope, naming_context: str) -> str | None:

@@ -34,6 +34,7 @@ class Build:
     keeps_endpoint: the regional endpoint that the service has named is kept until a restart, reachable or not (before
         1.1.614.0); otherwise a connection that breaks leads back to the well-known one.
     single_user: one user's password can be synchronized by itself (1.1.749.0).
+    selective: the passwords of chosen users alone can be synchronized, by rules keyed on an attribute (1.6.2.4).
     folder: where the service is installed; its configuration file lies there.
     """
 
@@ -52,6 +53,7 @@ class Build:
     heals_feature: bool
     keeps_endpoint: bool
     single_user: bool
+    selective: bool
 
 
 BUILD_2017 = Build(
@@ -70,6 +72,7 @@ BUILD_2017 = Build(
     heals_feature=False,
     keeps_endpoint=True,
     single_user=False,
+    selective=False,
 )
 BUILD_CURRENT = Build(
     "current",
@@ -87,6 +90,7 @@ BUILD_CURRENT = Build(
     heals_feature=True,
     keeps_endpoint=False,
     single_user=True,
+    selective=True,
 )
 
 
@@ -97,11 +101,14 @@ class Scope:
     ous: only objects below these OUs (``OU=Sales``, relative to the domain's root, or a whole DN); empty: all.
     exclude_ous: objects below these are left out.
     exclude_attribute: objects with any of these attribute values are left out (names and values ignore case).
+    included_only: of these objects, the passwords of those alone whom an administrator has marked in the directory (see
+        :func:`pwsync.scope.not_included`); the objects of the others are synchronized all the same.
     """
 
     ous: tuple[str, ...] = ()
     exclude_ous: tuple[str, ...] = ()
     exclude_attribute: Mapping[str, str] = field(default_factory=dict)
+    included_only: bool = False
 
 
 @dataclass
