@@ -8,10 +8,14 @@ from uuid import UUID
 
 @dataclass(slots=True)
 class Person:
-    """A user as scenarios name them. guids: of the directory objects that bore the handle, the newest last."""
+    """A user as scenarios name them. guids: of the directory objects that bore the handle, the newest last.
+
+    selected: an administrator has chosen the user for selective synchronization.
+    """
 
     handle: str
     domain: str | None = None
     guids: list[UUID] = field(default_factory=list)
     cloud_id: str | None = None
     upn: str = ""
+    selected: bool = False

@@ -51,7 +51,7 @@ OF_THE_CLOUD = frozenset({"cloud.sign-in", "cloud.user", "cloud.history", "agent
 SWITCHES = frozenset(
     {
         "agent.install", "agent.enable-password-sync", "agent.disable-password-sync", "agent.full-password-sync",
-        "agent.configure",
+        "agent.configure", "agent.select-users",
     }
 )  # fmt: skip
 """Actions on which everybody's password depends."""

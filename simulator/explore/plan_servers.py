@@ -110,7 +110,10 @@ def threshold(sketch: Sketch) -> dict[str, Any]:
 
 @drawer("not-configurable")
 def not_configurable(sketch: Sketch) -> dict[str, Any]:
-    """What an operator can't have: it is refused and must change nothing."""
+    """What an operator can't have: it is refused and must change nothing. Today some users alone can be chosen."""
     if sketch.random.random() < 0.5:
         return {"agent.set-password-interval": {"every": pause(sketch.random)}}
-    return {"agent.select-users": {"users": [sketch.user()]}}
+    if sketch.profile == "2017":
+        return {"agent.select-users": {"users": [sketch.user()]}}
+    homes = list(sketch.homes)
+    return {"agent.select-users": {"users": sketch.random.sample(homes, sketch.random.randint(0, len(homes)))}}

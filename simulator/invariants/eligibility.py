@@ -14,6 +14,8 @@ from simulator.active_directory.state import Account, Domain
 SYSTEM_OBJECT = "system object"
 
 NEVER = ("msol_", "aad_", "systemmailbox{")
+MARK = "phsincluded"
+"""``adminDescription`` of those whom selective synchronization takes (product documentation)."""
 MAILBOX_BITS = (12, 13, 14, 22, 23, 24, 29)
 """Of ``msExchRecipientTypeDetails``: mailboxes of Exchange's own (product documentation: default configuration)."""
 
@@ -34,6 +36,8 @@ def why_not(account: Account, domain: Domain, scope: Scope) -> str | None:
     for name, value in scope.exclude_attribute.items():
         if any(str(held).lower() == value.lower() for held in account.entry.all(name.lower())):
             return f"{name} is {value}"
+    if scope.included_only and not any(str(mark).lower() == MARK for mark in account.entry.all("admindescription")):
+        return "not selected"
     return None
 
 

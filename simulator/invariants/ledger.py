@@ -9,7 +9,7 @@ them; and read is what the controller had that the agent asked.
 from __future__ import annotations
 
 from bisect import bisect_left
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from uuid import UUID
 
@@ -88,6 +88,7 @@ class Ledger:
         self._log_seen: dict[str, int] = {}
         self._facts_version: dict[str, object] = {}
         self._scopes: dict[str, tuple[Scope, int]] = {}
+        self._before_import: dict[str, tuple[object, tuple[Scope, int] | None, dict[UUID, Facts | None]]] = {}
         self._writes_seen = 0
         self._attempts_seen = 0
         self._crashes_seen = 0
@@ -205,6 +206,11 @@ class Ledger:
         if attempt.domain is None:
             return
         domain = self.world.domain(attempt.domain)
+        if attempt.on == "directory.bind":
+            version, scopes = self._facts_version.get(domain.name), self._scopes.get(domain.name)
+            self._before_import[domain.name] = (version, scopes, {})
+        elif attempt.on == "directory.search" and attempt.outcome in (FAILED, CRASHED):
+            self._take_back(domain)
         if attempt.on in ("directory.bind", "directory.search") and attempt.outcome == FAILED:
             self._follow_scope(domain)
         elif attempt.on == "directory.search" and attempt.outcome == OK:
@@ -256,6 +262,7 @@ class Ledger:
         self._facts_version[domain.name] = version
         self._scopes[domain.name] = (self.world.settings.scope, domain.version)
         now = self.world.clock()
+        before = self._before_import[domain.name][2] if domain.name in self._before_import else {}
         present = set()
         for account in domain.accounts(on):
             present.add(account.guid)
@@ -264,17 +271,34 @@ class Ledger:
             why = why_not(account, domain, self.world.settings.scope)
             known = self.facts.get(account.guid)
             if known is None or known.why != why or known.doubtful:
+                before.setdefault(account.guid, known)
                 self.facts[account.guid] = Facts(why, now, len(self.world.network.attempts))
                 if why == SYSTEM_OBJECT:
                     self.unsettled.discard(account.guid)
         for guid, home in self.homes.items():
             if home is domain and guid not in present and self._account(guid, on) is None:
+                before.setdefault(guid, self.facts.get(guid))
                 self.facts[guid] = Facts("deleted", now)
+
+    def _take_back(self, domain: Domain) -> None:
+        """An import of several searches has broken off: the agent takes nothing of what the first of them brought."""
+        version, scopes, before = self._before_import.pop(domain.name, (None, None, {}))
+        if not before:
+            return
+        self._facts_version[domain.name] = version
+        if scopes is not None:
+            self._scopes[domain.name] = scopes
+        for guid, facts in before.items():
+            if facts is None:
+                del self.facts[guid]
+            else:
+                self.facts[guid] = facts
 
     def _follow_scope(self, domain: Domain) -> None:
         """A domain can't be imported: what is known of it is looked at anew if the scope is another."""
         scope = self.world.settings.scope
         before, version = self._scopes.get(domain.name, (scope, 0))
+        scope = replace(scope, included_only=before.included_only)  # who is marked only a full import tells
         if scope == before:
             return
         self._scopes[domain.name] = (scope, version)
@@ -296,7 +320,8 @@ class Ledger:
             return False
         seen = self._seen.setdefault(account.guid, {})
         # What another scope asked about is compared as well: that nobody asks any more makes nothing older.
-        named = (key.lower() for key in self.world.settings.scope.exclude_attribute)
+        scope = self.world.settings.scope
+        named = [key.lower() for key in scope.exclude_attribute] + ["admindescription"] * scope.included_only
         keys = dict.fromkeys(("useraccountcontrol", "name", *named, *seen))
         stamps = {key: stamp for key in keys if (stamp := entry.stamp(key)) is not None}
         if any(key not in stamps or stamp.wins_over(stamps[key]) for key, stamp in seen.items()):

@@ -41,7 +41,7 @@ ACTIONS: dict[str, str] = {
     "agent.crash": "The agent's process dies[ and is started again after {restart_after}].",
     "agent.configure": "The agent's settings change.",
     "agent.set-password-interval": "An administrator tries to have passwords synchronized every {every}.",
-    "agent.select-users": "An administrator tries to have the passwords of {users} synchronized alone.",
+    "agent.select-users": "An administrator wants the passwords of {users} alone synchronized.",
     "server.set-fips": "The server's FIPS policy is switched {enabled?on|off}.",
     "server.edit-service-config": "The service's configuration file is edited"
     "[: enforceFIPSPolicy is {enforce_fips_policy}][: its whole text is {xml}].",

@@ -304,7 +304,11 @@ class AgentSetPasswordInterval(Action):
 
 
 class AgentSelectUsers(Action):
-    """An operator tries to synchronize the passwords of some users only."""
+    """An operator has the passwords of some users alone synchronized, from the next object cycle on.
+
+    It is refused in 2017. Today these users get the mark of selective synchronization in the directory (their
+    `adminDescription` becomes `PHSIncluded`), those chosen before lose it, and the agent's rules ask for it.
+    """
 
     name: ClassVar[str] = "agent.select-users"
     users: Handles

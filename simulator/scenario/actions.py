@@ -15,6 +15,7 @@ from simulator import farms
 from simulator.active_directory.state import Domain
 from simulator.azure_ad.users import CloudUser
 from simulator.refusal import Refusal
+from simulator.scenario import selection
 from simulator.scenario.sessions import Sessions
 from simulator.scenario.setup import (
     add_cloud_user,
@@ -309,7 +310,7 @@ def configure(world: World, what: Any, sessions: Sessions) -> str:
     if what.deletion_threshold is not None:
         changes["deletion_threshold"] = what.deletion_threshold
     if what.scope is not None:
-        changes["scope"] = scope_of(what.scope)
+        changes["scope"] = dataclasses.replace(scope_of(what.scope), included_only=world.settings.scope.included_only)
     if what.preferred_controllers is not None:
         changes["preferred_controllers"] = {
             name: tuple(controllers) for name, controllers in what.preferred_controllers.items()
@@ -331,7 +332,17 @@ def set_password_interval(world: World, what: Any, sessions: Sessions) -> str:
 
 @action("agent.select-users")
 def select_users(world: World, what: Any, sessions: Sessions) -> str:
-    world.host.ask(lambda agent: agent.select_users([world.anchor(user) or user for user in what.users]))
+    anchors = [world.anchor(user) or user for user in what.users]
+    if not world.profile.build.selective:
+        world.host.ask(lambda agent: agent.select_users(anchors))
+        return " ".join(what.users)
+
+    def order(agent: Agent) -> None:
+        selection.mark(world, what.users)
+        agent.select_users(anchors)
+        selection.keep_to_marks(world)
+
+    world.host.operate(order)
     return " ".join(what.users)
 
 

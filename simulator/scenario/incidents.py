@@ -77,7 +77,7 @@ INCIDENTS: Final = {
 
 IMPOSSIBLE: Final = {
     51: "there is neither pass-through authentication nor password writeback in this simulation",
-    53: "there is neither selective synchronization nor password writeback in this simulation",
+    53: "there is no password writeback in this simulation",
 }
 """Why an incident can't be a scenario."""
 
