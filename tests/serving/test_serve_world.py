@@ -108,7 +108,7 @@ class TestServing:
             assert world.ask("/users/alice")["tenant"]["password"] == "alice#2"
             assert not (tmp_path / "pwsync-agent.json").exists()
             with pytest.raises(urllib.error.HTTPError, match="409"):
-                world.ask("/actions", {"agent.select-users": {"users": ["alice"]}})
+                world.ask("/actions", {"agent.set-password-interval": {"every": "1m"}})
             assert world.end(signal.SIGINT) == (130, "stopped")
 
 
