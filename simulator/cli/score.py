@@ -51,7 +51,7 @@ def score(
 
     Each bug is one decision taken wrongly. The scenarios that noticed it the last time are tried first; a bug that
     they do not notice is tried on all, until one does. A bug that nobody notices is a missing scenario: the exit code
-    is then 1.
+    is then 1. So it is if a scenario that is tried does not hold without a bug; it is named, and judges no bug.
 
     \b
     Examples:
@@ -123,6 +123,8 @@ def _score(scorer: Scorer, display: Display, junit: Path | None, json: Path | No
         except KeyboardInterrupt:
             interrupted = True
     found = scorer.score
+    if not scorer.sound and not interrupted:
+        return _refuse_unsound(found, junit, json)
     say(f"{score_text(found)}\nin {watch.seconds:.1f} s")
     if interrupted:
         complain("stopped: this is what was found so far" + "; no report was written" * bool(junit or json))
@@ -131,7 +133,24 @@ def _score(scorer: Scorer, display: Display, junit: Path | None, json: Path | No
         return ExitCode.HARNESS_FAULT
     if record:
         _record(found)
-    return ExitCode.BROKE if found.missed else ExitCode.HELD
+    if any(each.fault for each in found.unsound.values()):
+        return ExitCode.HARNESS_FAULT
+    return ExitCode.BROKE if found.missed or found.unsound else ExitCode.HELD
+
+
+def _refuse_unsound(found: Score, junit: Path | None, json: Path | None) -> int:
+    """Tell that there is no scenario that could judge a bug, and return the exit code."""
+    from simulator.report.score import unsound_lines
+
+    say("\n".join(unsound_lines(found)).lstrip("\n"))
+    count = len(found.unsound)
+    which = "the only scenario does not hold" if count == 1 else f"none of the {count} scenarios holds"
+    complain(
+        f"error: {which} without a bug, so there is nothing that could notice one"
+        + "; no report was written" * bool(junit or json)
+        + "\n  = pwsync run tells what does not hold"
+    )
+    return ExitCode.HARNESS_FAULT if any(each.fault for each in found.unsound.values()) else ExitCode.BAD_INPUT
 
 
 def _write_reports(found: Score, seconds: float, junit: Path | None, json: Path | None) -> bool:

@@ -1,7 +1,8 @@
 """The score: every bug is tried on the suite, first where it was noticed the last time.
 
-hinted      the cases of :mod:`simulator.planted.hints`; most bugs need no more
-watched     for the rest, the suite is run once as it is, to see which cases come to which decisions at all
+checked     the cases of :mod:`simulator.planted.hints` are run as they are: one that fails anyhow notices nothing
+hinted      the bugs are tried on those that hold; most bugs need no more
+watched     for the rest, the suite is run once as it is, to see which cases hold and come to which decisions at all
 searched    then the bugs go through those cases, the likeliest first, round by round
 """
 
@@ -14,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from simulator.planted.hints import Hints
 from simulator.planted.plant import Plant
-from simulator.planted.trial import Trial, Verdict, Watch, chunks, died, length, run_job
+from simulator.planted.trial import Sighting, Trial, Unsound, Verdict, Watch, chunks, died, length, run_job
 from simulator.workers import run_cases
 
 if TYPE_CHECKING:
@@ -22,6 +23,9 @@ if TYPE_CHECKING:
 
 CHUNK = 24
 """Cases in one piece of work: some half a second."""
+
+FEW = 6
+"""Cases in one piece of work where there are not many."""
 
 Told = Callable[[str, int, int], None]
 """Is told how far a phase has come: its name, pieces of work done, pieces in all."""
@@ -32,11 +36,13 @@ class Score:
     """What became of every bug.
 
     whole: every bug was tried on every case that comes to it, so that :attr:`Verdict.files` are all that notice.
+    unsound: by their ids, the cases that were left out because they do not hold without a bug.
     """
 
     plants: Mapping[str, Plant]
     verdicts: dict[str, Verdict] = field(default_factory=dict)
     whole: bool = False
+    unsound: dict[str, Unsound] = field(default_factory=dict)
 
     @property
     def noticed(self) -> list[str]:
@@ -75,6 +81,8 @@ class Scorer:
 
     enough: scenarios that have to notice before a bug is let go; 0: all are tried. jobs: worker processes. told: is
     told of the progress. :attr:`score` can be read at any time.
+
+    A bug is only tried on cases that are known to hold without it.
     """
 
     def __init__(
@@ -94,13 +102,21 @@ class Scorer:
         self._jobs = jobs
         self._told = told
 
+    @property
+    def sound(self) -> list[Case]:
+        """The cases that are not known to fail without a bug."""
+        return [case for case in self._cases.values() if case.id not in self.score.unsound]
+
     def run(self) -> Score:
-        """Try every bug."""
+        """Try every bug, unless no case holds without one."""
         if self._enough:
             self._try_hinted()
         searched = [name for name in self.score.plants if self._wants_more(name)]
         if searched:
-            self._search(self._watch(), searched)
+            come = self._watch("watched", self.sound, CHUNK)
+            if not self.sound:
+                return self.score
+            self._search(come, searched)
         self.score.whole = not self._enough
         return self.score
 
@@ -113,19 +129,30 @@ class Scorer:
         return len(verdict.files) < (self._enough if known is None else min(self._enough, known))
 
     def _try_hinted(self) -> None:
+        hinted = {case for name in self.score.plants for case in self._hints.cases(name)}
+        self._watch("checked", [case for case in self._cases.values() if case.id in hinted], FEW, quick=True)
+        sound = {case.id: case for case in self.sound}
         jobs = [
             Trial(name, cases, 0)
             for name in self.score.plants
-            if (cases := tuple(self._cases[case] for case in self._hints.cases(name) if case in self._cases))
+            if (cases := tuple(sound[case] for case in self._hints.cases(name) if case in sound))
         ]
         for verdict in self._run("hinted", jobs):
             self.score.add(verdict)
 
-    def _watch(self) -> dict[str, frozenset[str]]:
+    def _watch(self, phase: str, cases: Sequence[Case], size: int, *, quick: bool = False) -> dict[str, frozenset[str]]:
+        """Run cases as they are, and note those that do not hold; returns what the others come to.
+
+        Cases whose worker died are run once more, each alone: only one of them need be to blame.
+        """
         come: dict[str, frozenset[str]] = {}
-        for sighting in self._run("watched", [Watch(each) for each in chunks(list(self._cases.values()), CHUNK)]):
+        lost: list[Case] = []
+        sighting: Sighting
+        for sighting in self._run(phase, [Watch(each, quick) for each in chunks(cases, size)]):
             come.update(sighting.come)
-        return come
+            self.score.unsound.update({each.case: each for each in sighting.unsound})
+            lost += sighting.lost
+        return come | self._watch(phase, lost, 1, quick=quick) if lost else come
 
     def _search(self, come: Mapping[str, frozenset[str]], names: Iterable[str]) -> None:
         waiting = {}
@@ -148,7 +175,7 @@ class Scorer:
         """Cases that come to the bug's decision: those that name its rules first, then the short ones."""
         plant = self.score.plants[name]
         rules = set(plant.rules)
-        found = [case for case in self._cases.values() if not plant.traced or name in come.get(case.id, {name})]
+        found = [case for case in self.sound if not plant.traced or name in come.get(case.id, ())]
         return sorted(found, key=lambda case: (rules.isdisjoint(case.scenario.rules), length(case)))
 
     def _run(self, phase: str, jobs: Sequence[Trial | Watch]) -> Iterator[Any]:

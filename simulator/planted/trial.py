@@ -9,7 +9,7 @@ import signal
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from types import FrameType
 from typing import TYPE_CHECKING
@@ -42,6 +42,20 @@ class Trial:
     cases: tuple[Case, ...]
     enough: int = 1
     before: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True)
+class Unsound:
+    """A case that does not hold without a bug, so that it can't tell of any.
+
+    by, at: what did not hold, and when, as an offset. repeat: the command. fault: was it the harness that failed?
+    """
+
+    case: str
+    by: str
+    at: str = ""
+    repeat: str = ""
+    fault: bool = False
 
 
 @dataclass(frozen=True)
@@ -88,16 +102,26 @@ class Verdict:
 
 @dataclass(frozen=True)
 class Watch:
-    """Cases to run as they are, to see which bugs' decisions they come to."""
+    """Cases to run as they are, to see whether they hold, and which bugs' decisions they come to.
+
+    quick: only whether they hold, with idle cycles passed by.
+    """
 
     cases: tuple[Case, ...]
+    quick: bool = False
 
 
 @dataclass(frozen=True)
 class Sighting:
-    """Names of bugs by the id of each case that comes to their decisions."""
+    """What was seen of cases without a bug.
+
+    come: names of bugs by the id of each case that holds, and comes to their decisions. unsound: cases that do not
+    hold. lost: cases of which nothing is known, because one of them ended the worker.
+    """
 
     come: dict[str, frozenset[str]] = field(default_factory=dict)
+    unsound: tuple[Unsound, ...] = ()
+    lost: tuple[Case, ...] = ()
 
 
 def length(case: Case) -> timedelta:
@@ -131,7 +155,7 @@ def try_out(trial: Trial) -> Verdict:
             continue
         seconds += result.seconds
         if result.harness_fault is not None:
-            notes.append(f"{case.id} raised {result.harness_fault.strip().splitlines()[-1]}")
+            notes.append(f"{case.id} raised {_last_line(result.harness_fault)}")
         elif (catch := caught(result)) is not None:
             catches.append(catch)
             files.add(catch.file)
@@ -154,12 +178,33 @@ def _tells(failure: Failure) -> bool:
 
 def watch(job: Watch) -> Sighting:
     """Run the cases as they are."""
-    come = {}
+    come, bad = {}, []
     for case in job.cases:
-        with watched(list(plants().values())) as names:
-            run_bounded(case, RunOptions(every_cycle=length(case) <= SUSPECTED_FOR))
-        come[case.id] = frozenset(names)
-    return Sighting(come)
+        with watched([] if job.quick else list(plants().values())) as names:
+            every_cycle = not job.quick and length(case) <= SUSPECTED_FOR
+            result = run_bounded(case, RunOptions(every_cycle=every_cycle))
+        if (reason := unsound(case, result)) is None:
+            come[case.id] = frozenset(names)
+        else:
+            bad.append(reason)
+    return Sighting(come, tuple(bad))
+
+
+def unsound(case: Case, result: RunResult | None) -> Unsound | None:
+    """Why a case can't tell of bugs, by its run without one; None if it can.
+
+    Golden traces do not count, as they do not with a bug.
+    """
+    if result is None:
+        return Unsound(case.id, f"stopped after {SECONDS_MAX:.0f} s of work")
+    if result.harness_fault is not None:
+        return Unsound(case.id, f"raised {_last_line(result.harness_fault)}", "", result.repeat, fault=True)
+    catch = caught(replace(result, failures=tuple(each for each in result.failures if each.kind != "golden")))
+    return None if catch is None else Unsound(case.id, catch.by, catch.at, catch.repeat)
+
+
+def _last_line(fault: str) -> str:
+    return fault.strip().rpartition("\n")[2]
 
 
 def run_bounded(case: Case, options: RunOptions) -> RunResult | None:
@@ -192,7 +237,11 @@ def _out_of_time(number: int, frame: FrameType | None) -> None:
 
 def died(job: Trial | Watch, run: object, reason: str) -> Verdict | Sighting:
     """What a job comes to whose worker died."""
-    return Verdict(job.plant, notes=(reason,)) if isinstance(job, Trial) else Sighting()
+    if isinstance(job, Trial):
+        return Verdict(job.plant, notes=(reason,))
+    if len(job.cases) > 1:
+        return Sighting(lost=job.cases)
+    return Sighting(unsound=tuple(Unsound(case.id, _last_line(reason), fault=True) for case in job.cases))
 
 
 def chunks(cases: Sequence[Case], size: int) -> list[tuple[Case, ...]]:

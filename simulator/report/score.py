@@ -13,7 +13,7 @@ from simulator.report.junit import clean
 if TYPE_CHECKING:
     from simulator.planted.plant import Plant
     from simulator.planted.score import Score
-    from simulator.planted.trial import Catch, Verdict
+    from simulator.planted.trial import Catch, Unsound, Verdict
 
 VERSION = 1
 SHOWN = 3
@@ -31,7 +31,7 @@ def plant_text(plant: Plant) -> str:
 def verdict_text(verdict: Verdict, *, whole: bool) -> str:
     """One line on one bug: who noticed."""
     if not verdict.catches:
-        return f"{verdict.plant}: MISSED by {verdict.tried} runs" + _notes(verdict)
+        return f"{verdict.plant}: MISSED by {_runs(verdict.tried)}" + _notes(verdict)
     first = one_a_file(verdict)
     told = "; ".join(f"{catch.case}: {catch.by} at {catch.at}" for catch in first[:SHOWN])
     more = f"; and {len(first) - SHOWN} more" if len(first) > SHOWN else ""
@@ -47,13 +47,26 @@ def one_a_file(verdict: Verdict) -> list[Catch]:
     return list(found.values())
 
 
+def unsound_text(unsound: Unsound) -> str:
+    """One scenario that can't tell of bugs, and why, with the command that shows it."""
+    return f"{unsound.case}: {unsound.by}" + f" at {unsound.at}" * bool(unsound.at) + _repeat(unsound)
+
+
+def _repeat(unsound: Unsound) -> str:
+    return f"\n    repeat: {unsound.repeat}" if unsound.repeat else ""
+
+
+def _runs(count: int) -> str:
+    return f"{count} run{'s' * (count != 1)}"
+
+
 def _notes(verdict: Verdict) -> str:
     return "".join(f"\n    note: {note}" for note in dict.fromkeys(verdict.notes))
 
 
 def score_text(score: Score) -> str:
-    """The whole score: a table area by area, then what was missed, then the counts."""
-    return "\n".join([*_table(score), *_missed(score), *_counts(score)])
+    """The whole score: a table area by area, what was missed, the scenarios that do not count, then the counts."""
+    return "\n".join([*_table(score), *_missed(score), *unsound_lines(score), *_counts(score)])
 
 
 def _table(score: Score) -> Iterator[str]:
@@ -73,22 +86,44 @@ def _missed(score: Score) -> Iterator[str]:
         yield "\nmissed"
     for name in score.missed:
         yield f"  {plant_text(score.plants[name])}".replace("\n", "\n  ")
-        yield f"    held in all {score.verdicts[name].tried} runs" + _notes(score.verdicts[name]).replace("\n", "\n  ")
+        yield f"    held in {_held_in(score.verdicts[name].tried)}" + _notes(score.verdicts[name]).replace("\n", "\n  ")
+
+
+def _held_in(tried: int) -> str:
+    if not tried:
+        return "no run: no scenario that holds comes to it"
+    return "the one run" if tried == 1 else f"all {tried} runs"
+
+
+def unsound_lines(score: Score) -> Iterator[str]:
+    """The scenarios that do not count, line by line; nothing if all do."""
+    if score.unsound:
+        yield "\nnot counted, since they do not hold without a bug"
+    for unsound in score.unsound.values():
+        yield f"  {unsound_text(unsound)}"
 
 
 def _counts(score: Score) -> Iterator[str]:
     tried = sum(verdict.tried for verdict in score.verdicts.values())
     yield (
-        f"\n{len(score.noticed)} of {len(score.plants)} planted bugs were noticed, {len(score.missed)} missed"
+        f"\n{len(score.noticed)} of {len(score.plants)} planted bug{'s' * (len(score.plants) != 1)} "
+        f"{'was' if 1 in (len(score.noticed), len(score.plants)) else 'were'} noticed, {len(score.missed)} missed"
         + (f", {len(score.untried)} not tried" if score.untried else "")
-        + f"; {tried} runs"
+        + f"; {_runs(tried)}"
     )
+    if count := len(score.unsound):
+        do, were = ("s do", "were") if count != 1 else (" does", "was")
+        yield f"{count} scenario{do} not hold without a bug, and {were} not counted"
     if score.whole:
         subtle = [name for name in score.noticed if len(score.verdicts[name].files) <= SUBTLE]
-        yield f"{len(subtle)} are subtle: no more than {SUBTLE} scenarios notice them"
+        are, them = ("is", "it") if len(subtle) == 1 else ("are", "them")
+        yield f"{len(subtle)} {are} subtle: no more than {SUBTLE} scenarios notice {them}"
     broken = {rule for plant in score.plants.values() for rule in plant.rules}
     shown = score.shown()
-    yield f"{len(shown)} of {len(broken)} rules that are broken have a scenario that names them and noticed"
+    if len(broken) == 1:
+        yield f"{len(shown)} of 1 rule that is broken has a scenario that names it and noticed"
+    else:
+        yield f"{len(shown)} of {len(broken)} rules that are broken have a scenario that names them and noticed"
     if lacking := sorted(broken - set(shown)):
         yield f"  without: {', '.join(lacking)}"
 
@@ -104,10 +139,14 @@ def as_values(score: Score, *, seconds: float) -> dict[str, Any]:
             "noticed": len(score.noticed),
             "missed": len(score.missed),
             "untried": len(score.untried),
+            "unsound": len(score.unsound),
         },
         "seconds": round(seconds, 3),
         "rules": score.shown(),
         "bugs": [_bug(score, name) for name in score.plants],
+        "unsound": [
+            {"case": each.case, "by": each.by, "at": each.at, "repeat": each.repeat} for each in score.unsound.values()
+        ],
     }
 
 
@@ -135,8 +174,15 @@ def as_json(score: Score, *, seconds: float) -> str:
 
 
 def as_junit(score: Score, *, seconds: float) -> str:
-    """The score as JUnit XML: one test case a bug, which fails if nobody noticed the bug."""
-    counts = {"tests": str(len(score.plants)), "failures": str(len(score.missed)), "errors": "0"}
+    """The score as JUnit XML: one test case a bug, which fails if nobody noticed the bug.
+
+    A scenario that does not hold without a bug is a test case too, which fails.
+    """
+    counts = {
+        "tests": str(len(score.plants) + len(score.unsound)),
+        "failures": str(len(score.missed) + len(score.unsound)),
+        "errors": "0",
+    }
     counts["skipped"] = str(len(score.untried))
     root = ElementTree.Element("testsuites", {"name": "pwsync score", **counts, "time": f"{seconds:.3f}"})
     suite = ElementTree.SubElement(root, "testsuite", {"name": "planted", **counts, "time": f"{seconds:.3f}"})
@@ -152,5 +198,10 @@ def as_junit(score: Score, *, seconds: float) -> str:
             failure.text = clean(plant_text(plant))
         else:
             ElementTree.SubElement(case, "system-out").text = clean(verdict_text(verdict, whole=score.whole))
+    for unsound in score.unsound.values():
+        place = {"name": unsound.case, "classname": "planted.unsound", "time": "0.000"}
+        case = ElementTree.SubElement(suite, "testcase", place)
+        failure = ElementTree.SubElement(case, "failure", {"type": "unsound", "message": "does not hold without a bug"})
+        failure.text = clean(unsound_text(unsound))
     ElementTree.indent(root)
     return f'<?xml version="1.0" encoding="UTF-8"?>\n{ElementTree.tostring(root, encoding="unicode")}\n'

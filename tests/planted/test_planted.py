@@ -4,28 +4,53 @@ from __future__ import annotations
 
 import json
 from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
 from xml.etree import ElementTree
 
 import pytest
 
+from simulator.cli.app import run_app
 from simulator.planted import plants
 from simulator.planted.hints import Hints, choose, read_hints, write_hints
 from simulator.planted.plant import Bed, watched
 from simulator.planted.score import Score, Scorer
-from simulator.planted.trial import Catch, OutOfTime, Trial, Verdict, run_job, time_limit
+from simulator.planted.trial import Catch, OutOfTime, Sighting, Trial, Verdict, Watch, died, run_job, time_limit
 from simulator.report.score import as_junit, as_values, score_text
 from simulator.scenario.file import Case, load
+from simulator.scenario.golden import golden_path
+from simulator.scenario.result import ExitCode
 from simulator.scenario.rules import RULES
 from simulator.scenario.runner import RunOptions, run_case
 from simulator.suite import collect
 
 SHIPPED = Path(__file__).parents[2] / "scenarios"
 
+WRONG_ANYHOW = """\
+scenario: It never holds
+why: nobody ever had that password
+rules: [order.chronological]
+given:
+  users:
+    - {name: alice, password: "Winter-2016!"}
+timeline:
+  - at: +1m
+    do: {ad.reset-password: {user: alice, password: "Spring-2017!"}}
+  - at: +10m
+    expect: {cloud.sign-in: {user: alice, password: "Other-2017!", result: ok}}
+"""
+
 
 def cases(name: str) -> tuple[Case, ...]:
     """The cases of a shipped scenario."""
     return load(SHIPPED / f"{name}.yaml").cases
+
+
+def wrong_anyhow(folder: Path, text: str = "") -> tuple[Case, ...]:
+    """The case of a scenario that does not hold, bug or no bug."""
+    path = folder / "wrong-anyhow.yaml"
+    path.write_text(text or WRONG_ANYHOW, encoding="utf-8")
+    return load(path).cases
 
 
 def fail_unless(swapped: bool) -> None:
@@ -129,9 +154,9 @@ class TestScore:
         found = Scorer(chosen, cases("cycle/frequency-is-fixed"), Hints({"eleventh-locks": {"cases": ["gone"]}})).run()
         assert (found.noticed, found.missed) == (["interval-can-be-set"], ["eleventh-locks"])
         text, values = score_text(found), as_values(found, seconds=1.0)
-        assert "1 of 2 planted bugs were noticed, 1 missed" in text
+        assert "1 of 2 planted bugs was noticed, 1 missed" in text
         assert chosen["eleventh-locks"].wrong in text
-        assert values["counts"] == {"total": 2, "noticed": 1, "missed": 1, "untried": 0}
+        assert values["counts"] == {"total": 2, "noticed": 1, "missed": 1, "untried": 0, "unsound": 0}
         root = ElementTree.fromstring(as_junit(found, seconds=1.0))
         assert [each.get("name") for each in root.iter("testcase") if each.find("failure") is not None] == [
             "eleventh-locks"
@@ -142,6 +167,58 @@ class TestScore:
         verdict = run_job(Trial("no-such-bug", cases("cycle/frequency-is-fixed")))
         assert isinstance(verdict, Verdict)
         assert (verdict.catches, len(verdict.notes)) == ((), 1)
+
+    def test_failing_anyhow_is_no_catch(self, tmp_path: Path) -> None:
+        """A scenario that fails without the bug does not notice it; it is left out and named, and so is each of a few.
+
+        Whether hints lead to it or not: the bug is then looked for in the others.
+        """
+        bad, good = wrong_anyhow(tmp_path), cases("order/oldest-change-goes-first")[:1]
+        chosen = {"newest-first": plants()["newest-first"]}
+        for hint in (bad[0].id, good[0].id, "gone"):
+            for enough in (0, 1):
+                found = Scorer(chosen, [*bad, *good], Hints({"newest-first": {"cases": [hint]}}), enough=enough).run()
+                assert {catch.case for catch in found.verdicts["newest-first"].catches} == {good[0].id}
+                if hint != good[0].id or not enough:
+                    assert [(each.by, each.at) for each in found.unsound.values()] == [
+                        ("cloud.sign-in of alice", "+10m")
+                    ]
+                    assert found.unsound[bad[0].id].repeat.startswith("pwsync run ")
+
+    def test_failing_anyhow_is_reported(self, tmp_path: Path) -> None:
+        """Text, JSON and JUnit name the scenarios that do not count."""
+        bad = wrong_anyhow(tmp_path)
+        chosen = {"newest-first": plants()["newest-first"]}
+        found = Scorer(chosen, [*bad, *cases("order/oldest-change-goes-first")], Hints({})).run()
+        text, values = score_text(found), as_values(found, seconds=1.0)
+        assert (
+            f"not counted, since they do not hold without a bug\n  {bad[0].id}: cloud.sign-in of alice at +10m" in text
+        )
+        assert "1 of 1 planted bug was noticed, 0 missed; 1 run\n1 scenario does not hold" in text
+        assert values["counts"] == {"total": 1, "noticed": 1, "missed": 0, "untried": 0, "unsound": 1}
+        assert [each["case"] for each in values["unsound"]] == [bad[0].id]
+        root = ElementTree.fromstring(as_junit(found, seconds=1.0))
+        assert (root.get("tests"), root.get("failures")) == ("2", "1")
+        assert [each.get("name") for each in root.iter("testcase") if each.find("failure") is not None] == [bad[0].id]
+
+    def test_golden_traces_do_not_count(self, tmp_path: Path) -> None:
+        """A scenario whose trace is another than its golden one still holds, as far as bugs are concerned."""
+        text = (SHIPPED / "order/oldest-change-goes-first.yaml").read_text(encoding="utf-8")
+        case, *_ = wrong_anyhow(tmp_path, text)
+        golden_path(case).write_text("another trace\n", encoding="utf-8")
+        assert run_case(case).outcome == "broke"
+        found = Scorer({"newest-first": plants()["newest-first"]}, [case], Hints({})).run()
+        assert (found.noticed, found.unsound) == (["newest-first"], {})
+
+    def test_only_who_ended_the_worker_is_left_out(self) -> None:
+        """Of cases in one piece of work that ended its worker, each is run again alone."""
+        both = (*cases("cycle/frequency-is-fixed")[:1], *cases("order/oldest-change-goes-first")[:1])
+        lost = died(Watch(both), run_job, "exit code 3")
+        assert isinstance(lost, Sighting)
+        assert (lost.lost, lost.unsound) == (both, ())
+        alone = died(Watch(both[:1]), run_job, "trace\nexit code 3")
+        assert isinstance(alone, Sighting)
+        assert [(each.case, each.by, each.fault) for each in alone.unsound] == [(both[0].id, "exit code 3", True)]
 
     def test_hints_are_kept(self, tmp_path: Path) -> None:
         """What is noted are few cases that name the bug's rules, and whatever was known of other bugs, tried or not."""
@@ -155,3 +232,51 @@ class TestScore:
         kept = json.loads((tmp_path / "hints.json").read_text())
         del before["gone"]
         assert kept == {"newest-first": {"cases": ["a/0"]}, **before}
+
+
+Command = Callable[..., tuple[int, str, str]]
+
+
+@pytest.fixture
+def score(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Command:
+    """Runs ``pwsync score ARGUMENTS`` in an empty folder; returns exit code, output and errors."""
+    monkeypatch.chdir(tmp_path)
+
+    def call(*arguments: str) -> tuple[int, str, str]:
+        code = run_app(["score", *arguments, "-j", "1"])
+        return (code, *capsys.readouterr())
+
+    return call
+
+
+class TestCommand:
+    GOOD = str(SHIPPED / "order/oldest-change-goes-first.yaml")
+
+    def test_one_bug(self, score: Command) -> None:
+        """What is one is told of as one."""
+        code, out, _ = score(self.GOOD, "--only", "newest-first")
+        assert code == ExitCode.HELD
+        assert "\n1 of 1 planted bug was noticed, 0 missed; 1 run\n1 of 1 rule that is broken has" in out
+        code, out, _ = score(self.GOOD, "--only", "newest-first", "--only", "eleventh-locks")
+        assert code == ExitCode.BROKE
+        assert "\n1 of 2 planted bugs was noticed, 1 missed" in out
+
+    def test_something_fails_anyhow(self, score: Command, tmp_path: Path) -> None:
+        """A scenario that does not hold without a bug is named, and the exit code says that something broke."""
+        bad, *_ = wrong_anyhow(tmp_path)
+        Path("good.yaml").write_text(Path(self.GOOD).read_text(encoding="utf-8"), encoding="utf-8")
+        code, out, _ = score(".", "--only", "newest-first", "--json", "score.json")
+        assert code == ExitCode.BROKE
+        assert "1 of 1 planted bug was noticed" in out
+        assert f"  {bad.id}: cloud.sign-in of alice at +10m\n    repeat: pwsync run wrong-anyhow.yaml" in out
+        assert json.loads(Path("score.json").read_text(encoding="utf-8"))["unsound"][0]["case"] == bad.id
+
+    def test_everything_fails_anyhow(self, score: Command, tmp_path: Path) -> None:
+        """Where no scenario holds without a bug, nothing is said of bugs."""
+        wrong_anyhow(tmp_path)
+        code, out, err = score(".", "--only", "newest-first", "--json", "score.json")
+        assert code == ExitCode.BAD_INPUT
+        assert out.startswith("not counted, since they do not hold without a bug\n")
+        assert "noticed" not in out
+        assert "error: the only scenario does not hold without a bug" in err
+        assert not Path("score.json").exists()
