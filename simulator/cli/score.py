@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Self
 import typer
 
 from simulator.cli.console import INTERRUPTED, Paths, complain, refuse, refuse_all, say
-from simulator.cli.options import Profile, Rule, Tags, chosen_cases, jobs_of
+from simulator.cli.options import Profile, Rule, Tags, chosen_cases, engine_of, jobs_of
 from simulator.scenario.result import ExitCode
 
 if TYPE_CHECKING:
@@ -43,6 +43,15 @@ def score(
         Path | None, typer.Option("--junit", metavar="FILE", help="Write the results as JUnit XML.")
     ] = None,
     json: Annotated[Path | None, typer.Option("--json", metavar="FILE", help="Write the results as JSON.")] = None,
+    engine: Annotated[
+        str | None,
+        typer.Option(
+            "--engine",
+            metavar="MODULE:FACTORY",
+            help="Put another agent under test instead of pwsync's own. Bugs of the directory and the tenant show with "
+            "any; those of pwsync's agent reach it only if it is built on pwsync's classes, and are told apart if not.",
+        ),
+    ] = None,
     record: Annotated[
         bool, typer.Option("--record", hidden=True, help="Keep who noticed, so that these are tried first from now on.")
     ] = False,
@@ -58,14 +67,17 @@ def score(
       pwsync score scenarios
       pwsync score scenarios --only retry --only newest-first
       pwsync score scenarios --all --json score.json
+      pwsync score scenarios --engine my_agent:create --only tenant
     """
     from simulator.suite import unrunnable
 
-    chosen, worker_count = chosen_plants(only), jobs_of(jobs)
+    chosen, worker_count, factory = chosen_plants(only), jobs_of(jobs), engine_of(engine)
     if listed:
         _list(chosen)
         return
     _refuse_unwritable(junit, json)
+    if record and factory is not None:
+        refuse("--record keeps what pwsync's own agent came to", "leave out --engine, or --record")
     if worker_count > 1:
         from simulator.workers import prepare
 
@@ -77,7 +89,15 @@ def score(
     from simulator.planted.score import Scorer
 
     display = Display()
-    scorer = Scorer(chosen, cases, read_hints(), enough=0 if everything else 1, jobs=worker_count, told=display.show)
+    scorer = Scorer(
+        chosen,
+        cases,
+        read_hints(),
+        enough=0 if everything else 1,
+        jobs=worker_count,
+        told=display.show,
+        engine=factory,
+    )
     raise typer.Exit(_score(scorer, display, junit, json, record))
 
 

@@ -47,6 +47,11 @@ class Plant:
         prefix = f"{module}.{self.owner.__name__}" if module else str(self.owner.__name__)
         return f"{prefix}.{self.attribute}"
 
+    @property
+    def in_agent(self) -> bool:
+        """Does the decision stand in the code of pwsync's own agent, not in that of a service around it?"""
+        return self.target.startswith("pwsync.")
+
     @contextmanager
     def planted(self) -> Iterator[None]:
         """In this block the decision is taken wrongly."""

@@ -36,13 +36,17 @@ class Score:
     """What became of every bug.
 
     whole: every bug was tried on every case that comes to it, so that :attr:`Verdict.files` are all that notice.
-    unsound: by their ids, the cases that were left out because they do not hold without a bug.
+    unsound: by their ids, the cases that were left out because they do not hold without a bug. engine: the agent under
+    test, ``module:factory``, if it is not pwsync's own. beyond: bugs of pwsync's own agent that the one under test may
+    not be able to have: no run without a bug came to the decision, or it is a constant, which can't be watched.
     """
 
     plants: Mapping[str, Plant]
     verdicts: dict[str, Verdict] = field(default_factory=dict)
     whole: bool = False
     unsound: dict[str, Unsound] = field(default_factory=dict)
+    engine: str | None = None
+    beyond: set[str] = field(default_factory=set)
 
     @property
     def noticed(self) -> list[str]:
@@ -51,7 +55,15 @@ class Score:
 
     @property
     def missed(self) -> list[str]:
-        """Bugs that were tried and that nobody noticed."""
+        """Bugs that were tried and that nobody noticed, though the agent under test can have them."""
+        return [name for name in self._held() if name not in self.beyond]
+
+    @property
+    def unreached(self) -> list[str]:
+        """Bugs that nobody noticed, and that are not known to reach the agent under test."""
+        return [name for name in self._held() if name in self.beyond]
+
+    def _held(self) -> list[str]:
         return [name for name in self.plants if name in self.verdicts and not self.verdicts[name].catches]
 
     @property
@@ -80,7 +92,8 @@ class Scorer:
     """Tries bugs on cases.
 
     enough: scenarios that have to notice before a bug is let go; 0: all are tried. jobs: worker processes. told: is
-    told of the progress. :attr:`score` can be read at any time.
+    told of the progress. engine: another agent than pwsync's own, ``module:factory``. :attr:`score` can be read at any
+    time.
 
     A bug is only tried on cases that are known to hold without it.
     """
@@ -94,8 +107,9 @@ class Scorer:
         enough: int = 1,
         jobs: int = 1,
         told: Told = lambda phase, done, of: None,
+        engine: str | None = None,
     ) -> None:
-        self.score = Score(plants)
+        self.score = Score(plants, engine=engine)
         self._cases = {case.id: case for case in cases}
         self._hints = hints
         self._enough = enough
@@ -133,7 +147,7 @@ class Scorer:
         self._watch("checked", [case for case in self._cases.values() if case.id in hinted], FEW, quick=True)
         sound = {case.id: case for case in self.sound}
         jobs = [
-            Trial(name, cases, 0)
+            Trial(name, cases, 0, engine=self.score.engine)
             for name in self.score.plants
             if (cases := tuple(sound[case] for case in self._hints.cases(name) if case in sound))
         ]
@@ -148,7 +162,7 @@ class Scorer:
         come: dict[str, frozenset[str]] = {}
         lost: list[Case] = []
         sighting: Sighting
-        for sighting in self._run(phase, [Watch(each, quick) for each in chunks(cases, size)]):
+        for sighting in self._run(phase, [Watch(each, quick, self.score.engine) for each in chunks(cases, size)]):
             come.update(sighting.come)
             self.score.unsound.update({each.case: each for each in sighting.unsound})
             lost += sighting.lost
@@ -160,16 +174,24 @@ class Scorer:
             verdict = self.score.verdicts.get(name)
             done = {catch.case for catch in verdict.catches} if verdict else set()
             done |= set(self._hints.cases(name)) if verdict else set()
-            waiting[name] = chunks([case for case in self._relevant(name, come) if case.id not in done], CHUNK)
+            relevant = self._relevant(name, come)
+            if self.score.engine is not None and self._may_be_beyond(name, relevant):
+                self.score.beyond.add(name)
+            waiting[name] = chunks([case for case in relevant if case.id not in done], CHUNK)
             if not waiting[name]:
                 self.score.add(Verdict(name))
         while waiting := {name: pieces for name, pieces in waiting.items() if pieces and self._wants_more(name)}:
             jobs = []
             for name, pieces in waiting.items():
                 verdict = self.score.verdicts.get(name)
-                jobs.append(Trial(name, pieces.pop(0), self._enough, verdict.files if verdict else frozenset()))
+                before = verdict.files if verdict else frozenset()
+                jobs.append(Trial(name, pieces.pop(0), self._enough, before, self.score.engine))
             for verdict in self._run("searched", jobs):
                 self.score.add(verdict)
+
+    def _may_be_beyond(self, name: str, relevant: Sequence[Case]) -> bool:
+        plant = self.score.plants[name]
+        return plant.in_agent and (not relevant or not plant.traced)
 
     def _relevant(self, name: str, come: Mapping[str, frozenset[str]]) -> list[Case]:
         """Cases that come to the bug's decision: those that name its rules first, then the short ones."""

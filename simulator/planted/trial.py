@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 from simulator.planted import plants
 from simulator.planted.plant import watched
 from simulator.scenario.result import Failure, RunResult
-from simulator.scenario.runner import SUSPECTED_FOR, RunOptions, run_case
+from simulator.scenario.runner import SUSPECTED_FOR, RunOptions, load_engine, run_case
 from simulator.workers import FaultBoundary
 
 if TYPE_CHECKING:
@@ -35,13 +35,15 @@ class OutOfTime(BaseException):
 class Trial:
     """One bug and the cases to try it on, in order.
 
-    enough: stop once so many scenario files have noticed; 0: never. before: files that have noticed already.
+    enough: stop once so many scenario files have noticed; 0: never. before: files that have noticed already. engine:
+    ``module:factory`` of another agent.
     """
 
     plant: str
     cases: tuple[Case, ...]
     enough: int = 1
     before: frozenset[str] = frozenset()
+    engine: str | None = None
 
 
 @dataclass(frozen=True)
@@ -104,11 +106,12 @@ class Verdict:
 class Watch:
     """Cases to run as they are, to see whether they hold, and which bugs' decisions they come to.
 
-    quick: only whether they hold, with idle cycles passed by.
+    quick: only whether they hold, with idle cycles passed by. engine: ``module:factory`` of another agent.
     """
 
     cases: tuple[Case, ...]
     quick: bool = False
+    engine: str | None = None
 
 
 @dataclass(frozen=True)
@@ -137,6 +140,8 @@ def file_of(case: str) -> str:
 def run_job(job: Trial | Watch) -> Verdict | Sighting:
     """Run a trial, or watch. Never raises but for Ctrl-C."""
     with FaultBoundary() as boundary:
+        if job.engine is not None:
+            load_engine(job.engine)  # what it takes from our modules when it is imported must be the true things
         return try_out(job) if isinstance(job, Trial) else watch(job)
     return died(job, run_job, (boundary.fault or "").strip())
 
@@ -149,7 +154,7 @@ def try_out(trial: Trial) -> Verdict:
         if trial.enough and len(files) >= trial.enough:
             break
         tried += 1
-        result = run_bounded(case, RunOptions(planted=trial.plant))
+        result = run_bounded(case, RunOptions(planted=trial.plant, engine=trial.engine))
         if result is None:
             notes.append(f"{case.id} was stopped after {SECONDS_MAX:.0f} s of work")
             continue
@@ -182,7 +187,7 @@ def watch(job: Watch) -> Sighting:
     for case in job.cases:
         with watched([] if job.quick else list(plants().values())) as names:
             every_cycle = not job.quick and length(case) <= SUSPECTED_FOR
-            result = run_bounded(case, RunOptions(every_cycle=every_cycle))
+            result = run_bounded(case, RunOptions(every_cycle=every_cycle, engine=job.engine))
         if (reason := unsound(case, result)) is None:
             come[case.id] = frozenset(names)
         else:

@@ -65,8 +65,8 @@ def _notes(verdict: Verdict) -> str:
 
 
 def score_text(score: Score) -> str:
-    """The whole score: a table area by area, what was missed, the scenarios that do not count, then the counts."""
-    return "\n".join([*_table(score), *_missed(score), *unsound_lines(score), *_counts(score)])
+    """The whole score: a table area by area, what was not noticed, the scenarios that do not count, then the counts."""
+    return "\n".join([*_table(score), *_unreached(score), *_missed(score), *unsound_lines(score), *_counts(score)])
 
 
 def _table(score: Score) -> Iterator[str]:
@@ -79,6 +79,13 @@ def _table(score: Score) -> Iterator[str]:
             area = plant.area
             yield f"\n{area}"
         yield f"  {verdict_text(verdict, whole=score.whole)}"
+
+
+def _unreached(score: Score) -> Iterator[str]:
+    if score.unreached:
+        yield f"\nnot known to reach {score.engine}: bugs of pwsync's own agent, in code not seen to run"
+    for name in score.unreached:
+        yield f"  {name}: at {score.plants[name].target}"
 
 
 def _missed(score: Score) -> Iterator[str]:
@@ -108,6 +115,7 @@ def _counts(score: Score) -> Iterator[str]:
     yield (
         f"\n{len(score.noticed)} of {len(score.plants)} planted bug{'s' * (len(score.plants) != 1)} "
         f"{'was' if 1 in (len(score.noticed), len(score.plants)) else 'were'} noticed, {len(score.missed)} missed"
+        + (f", {len(score.unreached)} not known to reach the agent" if score.unreached else "")
         + (f", {len(score.untried)} not tried" if score.untried else "")
         + f"; {_runs(tried)}"
     )
@@ -134,12 +142,14 @@ def as_values(score: Score, *, seconds: float) -> dict[str, Any]:
         "version": VERSION,
         "pwsync": __version__,
         "whole": score.whole,
+        "engine": score.engine,
         "counts": {
             "total": len(score.plants),
             "noticed": len(score.noticed),
             "missed": len(score.missed),
             "untried": len(score.untried),
             "unsound": len(score.unsound),
+            "unreached": len(score.unreached),
         },
         "seconds": round(seconds, 3),
         "rules": score.shown(),
@@ -160,12 +170,17 @@ def _bug(score: Score, name: str) -> dict[str, Any]:
         "hurts": plant.hurts,
         "rules": list(plant.rules),
         "at": plant.target,
-        "outcome": "untried" if verdict is None else "noticed" if catches else "missed",
+        "outcome": _outcome(score, name),
         "tried": 0 if verdict is None else verdict.tried,
         "scenarios": 0 if verdict is None else len(verdict.files),
         "notes": [] if verdict is None else list(verdict.notes),
         "catches": [{"case": catch.case, "by": catch.by, "at": catch.at, "repeat": catch.repeat} for catch in catches],
     }
+
+
+def _outcome(score: Score, name: str) -> str:
+    lists = {"noticed": score.noticed, "missed": score.missed, "unreached": score.unreached, "untried": score.untried}
+    return next(word for word, names in lists.items() if name in names)
 
 
 def as_json(score: Score, *, seconds: float) -> str:
@@ -183,7 +198,7 @@ def as_junit(score: Score, *, seconds: float) -> str:
         "failures": str(len(score.missed) + len(score.unsound)),
         "errors": "0",
     }
-    counts["skipped"] = str(len(score.untried))
+    counts["skipped"] = str(len(score.untried) + len(score.unreached))
     root = ElementTree.Element("testsuites", {"name": "pwsync score", **counts, "time": f"{seconds:.3f}"})
     suite = ElementTree.SubElement(root, "testsuite", {"name": "planted", **counts, "time": f"{seconds:.3f}"})
     for name, plant in score.plants.items():
@@ -193,6 +208,8 @@ def as_junit(score: Score, *, seconds: float) -> str:
         case = ElementTree.SubElement(suite, "testcase", place)
         if verdict is None:
             ElementTree.SubElement(case, "skipped")
+        elif _outcome(score, name) == "unreached":
+            ElementTree.SubElement(case, "skipped", {"message": "not known to reach the agent under test"})
         elif not verdict.catches:
             failure = ElementTree.SubElement(case, "failure", {"type": "missed", "message": "nobody noticed the bug"})
             failure.text = clean(plant_text(plant))

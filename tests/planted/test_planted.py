@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
@@ -156,7 +157,7 @@ class TestScore:
         text, values = score_text(found), as_values(found, seconds=1.0)
         assert "1 of 2 planted bugs was noticed, 1 missed" in text
         assert chosen["eleventh-locks"].wrong in text
-        assert values["counts"] == {"total": 2, "noticed": 1, "missed": 1, "untried": 0, "unsound": 0}
+        assert values["counts"] == {"total": 2, "noticed": 1, "missed": 1, "untried": 0, "unsound": 0, "unreached": 0}
         root = ElementTree.fromstring(as_junit(found, seconds=1.0))
         assert [each.get("name") for each in root.iter("testcase") if each.find("failure") is not None] == [
             "eleventh-locks"
@@ -195,7 +196,7 @@ class TestScore:
             f"not counted, since they do not hold without a bug\n  {bad[0].id}: cloud.sign-in of alice at +10m" in text
         )
         assert "1 of 1 planted bug was noticed, 0 missed; 1 run\n1 scenario does not hold" in text
-        assert values["counts"] == {"total": 1, "noticed": 1, "missed": 0, "untried": 0, "unsound": 1}
+        assert values["counts"] == {"total": 1, "noticed": 1, "missed": 0, "untried": 0, "unsound": 1, "unreached": 0}
         assert [each["case"] for each in values["unsound"]] == [bad[0].id]
         root = ElementTree.fromstring(as_junit(found, seconds=1.0))
         assert (root.get("tests"), root.get("failures")) == ("2", "1")
@@ -280,3 +281,67 @@ class TestCommand:
         assert "noticed" not in out
         assert "error: the only scenario does not hold without a bug" in err
         assert not Path("score.json").exists()
+
+
+class TestEngine:
+    """Another agent under test."""
+
+    PLAIN = "world.plain_agents:create"
+    IDLE = "planted.idle_agents:Idle"
+    CLOUD_ALONE = str(SHIPPED / "complexity/cloud-users-follow-the-cloud.yaml")
+
+    def test_built_on_our_classes(self, score: Command) -> None:
+        """A bug in pwsync's classes is one of every agent built on them; what repeats the run names the agent."""
+        code, *_ = score(TestCommand.GOOD, "--only", "newest-first", "--engine", self.PLAIN, "--json", "score.json")
+        values = json.loads(Path("score.json").read_text(encoding="utf-8"))
+        assert (code, values["engine"], values["counts"]["noticed"]) == (ExitCode.HELD, self.PLAIN, 1)
+        assert f"--engine {self.PLAIN} --planted newest-first" in values["bugs"][0]["catches"][0]["repeat"]
+
+    def test_the_agent_runs(self, score: Command) -> None:
+        """It is the other agent that the scenarios are run with: what it does not do does not hold."""
+        code, out, _ = score(TestCommand.GOOD, "--only", "newest-first", "--engine", self.IDLE)
+        assert code == ExitCode.BAD_INPUT
+        assert f"--engine {self.IDLE}" in out
+
+    def test_built_on_nothing_of_ours(self, score: Command) -> None:
+        """A tenant's bug shows with any agent; a bug in code that the agent does not have is none that was missed."""
+        bugs = ("reset-is-not-checked", "newest-first", "three-minutes")
+        only = [word for name in bugs for word in ("--only", name)]
+        code, out, _ = score(self.CLOUD_ALONE, *only, "--engine", self.IDLE, "--json", "score.json", "--junit", "s.xml")
+        assert code == ExitCode.HELD
+        assert "1 of 3 planted bugs was noticed, 0 missed, 2 not known to reach the agent" in out
+        assert f"not known to reach {self.IDLE}: bugs of pwsync's own agent" in out
+        values = json.loads(Path("score.json").read_text(encoding="utf-8"))
+        assert {bug["name"]: bug["outcome"] for bug in values["bugs"]} == {
+            "reset-is-not-checked": "noticed",
+            "newest-first": "unreached",
+            "three-minutes": "unreached",
+        }
+        assert ElementTree.parse("s.xml").getroot().get("skipped") == "2"
+
+    def test_missed_by_the_service(self, score: Command) -> None:
+        """A bug of the tenant that nobody notices is missed, whoever the agent is; so is ours with our own agent."""
+        code, out, _ = score(self.CLOUD_ALONE, "--only", "eleventh-locks", "--engine", self.IDLE)
+        assert code == ExitCode.BROKE
+        assert "0 of 1 planted bug was noticed, 1 missed;" in out
+        code, out, _ = score(self.CLOUD_ALONE, "--only", "retry-uses-old-hash")
+        assert code == ExitCode.BROKE
+        assert "0 of 1 planted bug was noticed, 1 missed;" in out
+
+    def test_imported_before_the_bug(self) -> None:
+        """What an agent takes from pwsync's modules when it is imported is never the planted thing."""
+        sys.modules.pop("planted.idle_agents", None)
+        (case,) = load(Path(self.CLOUD_ALONE)).cases
+        run_job(Trial("reset-is-not-checked", (case,), engine=self.IDLE))
+        plant = plants()["reset-is-not-checked"]
+        taken = sys.modules["planted.idle_agents"].TAKEN["reset-is-not-checked"]
+        assert taken is vars(plant.owner)[plant.attribute]
+
+    def test_refused(self, score: Command) -> None:
+        """An engine that is not there is refused before anything is run; hints are pwsync's own agent's."""
+        code, out, err = score(TestCommand.GOOD, "--engine", "no_such_module:create")
+        assert (code, out) == (ExitCode.BAD_INPUT, "")
+        assert 'engine "no_such_module:create"' in err
+        code, out, err = score(TestCommand.GOOD, "--engine", self.IDLE, "--record")
+        assert (code, out) == (ExitCode.BAD_INPUT, "")
+        assert "leave out --engine, or --record" in err
