@@ -46,7 +46,12 @@ def refuse(message: str, hint: str = "") -> NoReturn:
 
 
 def check_overwritten(path: Path, is_ours: Callable[[bytes], bool], option: str) -> None:
-    """Refuse to write over anything but what pwsync wrote; ``option`` names another file."""
+    """Refuse to write over anything but what pwsync wrote; ``option`` names another file.
+
+    A device or a pipe has nothing that could be written over, and to read from it could take for ever.
+    """
+    if path.exists() and not path.is_file() and not path.is_dir():
+        return
     try:
         before = path.read_bytes()
     except FileNotFoundError:

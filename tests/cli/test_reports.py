@@ -224,3 +224,78 @@ class TestWriting:
         assert why_not_writable(tmp_path / "out.xml") is None
         assert "is a folder" in (why_not_writable(tmp_path) or "")
         assert "mkdir -p" in (why_not_writable(tmp_path / "no" / "out.xml") or "")
+
+
+@pytest.mark.skipif(os.name == "nt", reason="devices, pipes and descriptors as files are of POSIX")
+class TestWritingThrough:
+    """What is no regular file takes a report and stays what it is."""
+
+    def test_link_is_followed(self, tmp_path: Path) -> None:
+        """A symbolic link stays one; the file that it names is replaced whole, also one that is not there yet."""
+        (tmp_path / "reports").mkdir()
+        target, link, chain = tmp_path / "reports" / "true.json", tmp_path / "link.json", tmp_path / "chain.json"
+        link.symlink_to(Path("reports") / "true.json")
+        chain.symlink_to(link)
+        for text in ("first", "second"):
+            assert why_not_writable(chain) is None
+            write_whole(chain, text)
+            assert (link.is_symlink(), chain.is_symlink(), target.is_symlink()) == (True, True, False)
+            assert target.read_text() == text
+        assert [each.name for each in target.parent.iterdir()] == ["true.json"]
+
+    def test_link_that_leads_nowhere(self, tmp_path: Path) -> None:
+        """A link into a folder that is not there, and one that leads to itself, are refused before the run."""
+        (tmp_path / "away").symlink_to(tmp_path / "no" / "out.xml")
+        assert f'mkdir -p "{tmp_path / "no"}"' in (why_not_writable(tmp_path / "away") or "")
+        (tmp_path / "round").symlink_to("round")
+        assert why_not_writable(tmp_path / "round") is not None
+        with pytest.raises(OSError, match="round"):
+            write_whole(tmp_path / "round", "text")
+        (tmp_path / "folder").symlink_to(tmp_path)
+        assert "is a folder" in (why_not_writable(tmp_path / "folder") or "")
+
+    @pytest.mark.parametrize(("minor", "reason"), [(3, None), (7, "No space left on device")])
+    def test_device(self, minor: int, reason: str | None, tmp_path: Path) -> None:
+        """A device (a null of its own, a full one of its own) is written to and stays; so it is through a link."""
+        device, link = tmp_path / "device", tmp_path / "link"
+        try:
+            os.mknod(device, 0o666 | stat.S_IFCHR, os.makedev(1, minor))
+            device.open("rb").close()
+        except PermissionError:
+            pytest.skip("only root makes devices")
+        link.symlink_to(device)
+        for path in (device, link):
+            assert why_not_writable(path) is None
+            if reason is None:
+                write_whole(path, "text")
+            else:
+                with pytest.raises(OSError, match=reason):
+                    write_whole(path, "text")
+        assert stat.S_ISCHR(device.lstat().st_mode)
+        assert sorted(each.name for each in tmp_path.iterdir()) == ["device", "link"]
+
+    def test_pipe(self, tmp_path: Path) -> None:
+        """A named pipe hands the report to its reader."""
+        pipe = tmp_path / "pipe"
+        os.mkfifo(pipe)
+        reader = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)
+        try:
+            assert why_not_writable(pipe) is None
+            write_whole(pipe, "text")
+            assert os.read(reader, 100) == b"text"
+        finally:
+            os.close(reader)
+        assert stat.S_ISFIFO(pipe.lstat().st_mode)
+
+    @pytest.mark.skipif(not os.path.isdir("/dev/fd"), reason="descriptors have no names here")
+    def test_descriptor(self, tmp_path: Path) -> None:
+        """An open file of this process goes on behind what was written to it before."""
+        with (tmp_path / "out").open("wb", buffering=0) as file:
+            file.write(b"before ")
+            (tmp_path / "link").symlink_to(f"/dev/fd/{file.fileno()}")
+            for path in (Path(f"/dev/fd/{file.fileno()}"), tmp_path / "link"):
+                assert why_not_writable(path) is None
+                write_whole(path, "report ")
+            file.write(b"after")
+        assert (tmp_path / "out").read_bytes() == b"before report report after"
+        assert sorted(each.name for each in tmp_path.iterdir()) == ["link", "out"]
