@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json as json_format
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Any
 
 from pwsync import __version__
@@ -38,7 +38,8 @@ def as_values(results: Sequence[RunResult], *, seconds: float, trace: bool = Fal
 
 
 def _result(result: RunResult, trace: bool) -> dict[str, Any]:
-    values: dict[str, Any] = {key.replace("_", "-"): value for key, value in asdict(result).items()}
+    told = replace(result, records=())  # an event log has forms and a file of its own; the key stays, and is empty
+    values: dict[str, Any] = {key.replace("_", "-"): value for key, value in asdict(told).items()}
     values["seconds"] = round(result.seconds, 3)
     values["text"] = result_text(result)
     if not trace:

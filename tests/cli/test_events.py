@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import itertools
 import json
 from pathlib import Path
 from xml.etree import ElementTree
@@ -26,6 +27,7 @@ timeline:
       - event-log: {{count: {count}}}
 """
 IDS = [650, 656, 657, 651]
+REPORTS = {"json": ["--json", "report.json"], "junit": ["--junit", "report.xml"], "trace": ["--trace"]}
 
 
 @pytest.fixture
@@ -68,6 +70,20 @@ def test_broken_run(folder: Path) -> None:
     """A scenario that does not hold leaves its event log too: that is when it is wanted."""
     assert run_app(["run", write(folder, count=9), "--events", "out.json"]) == ExitCode.BROKE
     assert [each["Id"] for each in json.loads((folder / "out.json").read_text("utf-8"))] == IDS
+
+
+@pytest.mark.parametrize("others", [each for n in (1, 2, 3) for each in itertools.combinations(REPORTS, n)])
+def test_beside_other_reports(folder: Path, others: tuple[str, ...], capsys: pytest.CaptureFixture[str]) -> None:
+    """The event log and all other reports of one run are written, whichever are asked for together."""
+    options = [word for other in others for word in REPORTS[other]]
+    assert run_app(["run", write(folder), "--events", "events.json", *options]) == ExitCode.HELD
+    assert [each["Id"] for each in json.loads((folder / "events.json").read_text("utf-8"))] == IDS
+    if "json" in others:
+        (told,) = json.loads((folder / "report.json").read_text("utf-8"))["results"]
+        assert (told["outcome"], told["records"], "trace" in told) == ("held", [], "trace" in others)
+    if "junit" in others:
+        assert ElementTree.parse(folder / "report.xml").getroot().get("tests") == "1"
+    assert ("trace of one" in capsys.readouterr().out) == ("trace" in others)
 
 
 def test_one_at_a_time(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
