@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator, Sequence
 from contextlib import closing
 from functools import partial
@@ -146,10 +145,11 @@ def run_and_report(
     After Ctrl-C it tells what was found so far, and leaves reports that were there before as they are.
     """
     from simulator.cli.progress import progress
+    from simulator.stopwatch import real_seconds
     from simulator.suite import exit_code
     from simulator.workers import run_cases
 
-    started = time.perf_counter()
+    started = real_seconds()
     found: dict[int, RunResult] = {}
     twice = 0
     interrupted, died = False, ""
@@ -169,7 +169,7 @@ def run_and_report(
     except SecondRunFailed as problem:
         died = str(problem)
     results = [found[index] for index in sorted(found)]
-    seconds = time.perf_counter() - started
+    seconds = real_seconds() - started  # Ctrl-C may leave time frozen
     _tell(results, seconds, trace)
     asked = bool(junit or json or events)
     if died:

@@ -9,7 +9,8 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from xml.etree import ElementTree
@@ -19,9 +20,11 @@ from cli.cases import ROWS, run_by_title, write
 from cli.results import HELD
 
 from simulator.cli.app import app, run_app
+from simulator.cli.console import INTERRUPTED
 from simulator.cli.progress import BarProgress, LineProgress
 from simulator.cli.run import run_and_report
-from simulator.scenario.result import ExitCode
+from simulator.scenario.file import Case
+from simulator.scenario.result import ExitCode, RunResult
 from simulator.suite import collect
 
 ROOT = Path(__file__).parents[2]
@@ -264,6 +267,25 @@ class TestRun:
         assert lines[0] == "BROKE  001  +2m cloud.sign-in of alice"
         assert lines[2] == "error: cloud.sign-in of alice at +2m"
         assert any(line.startswith("3 scenarios: 2 held, 1 broke, in ") for line in lines)
+
+    def test_control_c_leaves_time_frozen(
+        self, scenarios: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """The seconds are told by a clock that goes on, also if Ctrl-C came before time was let go again."""
+
+        @contextmanager
+        def frozen() -> Iterator[None]:
+            monkeypatch.setattr(time, "perf_counter", lambda: 1484223567.73)
+            yield
+
+        def interrupted(case: Case) -> RunResult:
+            raise KeyboardInterrupt
+
+        monkeypatch.setattr("simulator.frozen.held", frozen)
+        assert run_and_report(collect([str(scenarios)]).cases, interrupted) == INTERRUPTED
+        told, _, seconds = capsys.readouterr().out.splitlines()[0].rpartition(", in ")
+        assert told == "0 scenarios: 0 held"
+        assert 0 <= float(seconds.removesuffix(" s")) < 600
 
     def test_fault(self, run: Command) -> None:
         """A fault of the harness outweighs a broken scenario, and says so."""
