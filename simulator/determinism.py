@@ -30,6 +30,9 @@ HASH_SEEDS = ("20170113", "7")
 FAREWELL_SECONDS = 20.0
 """How long the second process may take to end its workers."""
 
+MOMENT_SECONDS = 0.01
+"""How long it takes to get out of a place that can't be left by an exception."""
+
 LINES_BEFORE = 6
 """How many lines that both runs share are shown before the first that differs."""
 
@@ -61,6 +64,8 @@ def run_again(
                 tell.close()
             for _ in cases:
                 yield pickle.load(answers)  # noqa: S301 - from a process of our own
+            with suppress(subprocess.TimeoutExpired):  # it has done its work and is on its way out
+                process.wait(FAREWELL_SECONDS)
         except (EOFError, pickle.UnpicklingError):
             raise SecondRunDied(f"the process of the second run died (exit code {process.wait()})") from None
         finally:
@@ -69,7 +74,7 @@ def run_again(
 
 def _end(process: subprocess.Popen[bytes]) -> None:
     """End the second process, which ends its workers; one that does not hear of it is killed."""
-    process.terminate()
+    process.terminate()  # which does nothing to one that has ended
     try:
         process.wait(FAREWELL_SECONDS)
     except subprocess.TimeoutExpired:
@@ -80,7 +85,8 @@ def _end(process: subprocess.Popen[bytes]) -> None:
 def serve() -> None:
     """The second process: cases from standard input, results to standard output."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))  # the workers are ended on the way out
+    signal.signal(signal.SIGTERM, _leave)
+    sys.unraisablehook = _leave_after_all
     answers = os.fdopen(os.dup(sys.stdout.fileno()), "wb")
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())  # what an agent under test prints is no answer
     sys.path[:] = pickle.load(sys.stdin.buffer)  # noqa: S301 - from a process of our own, as the next one
@@ -92,6 +98,23 @@ def serve() -> None:
         for index, result in stream:
             pickle.dump((last - index, result), answers)
             answers.flush()
+
+
+class _ToldToEnd(SystemExit):
+    """The process was told to end; on the way out its workers are ended."""
+
+
+def _leave(*_: object) -> None:
+    raise _ToldToEnd(0)
+
+
+def _leave_after_all(swallowed: sys.UnraisableHookArgs) -> None:
+    """Where Python could only ignore that the process was told to end (in a finalizer), it is told a moment later."""
+    if issubclass(swallowed.exc_type, _ToldToEnd):
+        signal.signal(signal.SIGALRM, _leave)
+        signal.setitimer(signal.ITIMER_REAL, MOMENT_SECONDS)
+    else:
+        sys.__unraisablehook__(swallowed)
 
 
 def compared(first: RunResult, second: RunResult) -> RunResult:

@@ -10,10 +10,11 @@ import hashlib
 import os
 import signal
 import time
+import weakref
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from cli.results import FAILURE
+from cli.results import FAILURE, HELD
 
 from simulator.scenario.result import RunResult
 
@@ -87,3 +88,26 @@ def run_by_title(case: Case, options: RunOptions | None = None) -> RunResult:
         trace=(f"+0s {case.id}",), digest=hashlib.sha256(case.id.encode()).hexdigest(), seconds=0.01,
         repeat=f"pwsync run {case.path}", row=case.row,
     )  # fmt: skip
+
+
+def run_and_tidy_at_exit(case: Case) -> RunResult:
+    """A run whose process has something left to do when it ends."""
+    weakref.finalize(case.scenario, time.sleep, 0.5)
+    _kept.append(case.scenario)
+    return HELD
+
+
+def run_with_slow_finalizer(case: Case) -> RunResult:
+    """The second run in a process never ends; until it is told to, it is in a finalizer, which no exception leaves."""
+    if _kept:
+        weakref.finalize(Kept(), time.sleep, 2)
+        time.sleep(60)
+    _kept.append(case)
+    return HELD
+
+
+class Kept:
+    """Something that can be finalized."""
+
+
+_kept: list[object] = []

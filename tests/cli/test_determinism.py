@@ -3,22 +3,27 @@
 from __future__ import annotations
 
 import json
+import os
+import time
+from contextlib import closing
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
 import pytest
+from cli.cases import run_and_tidy_at_exit, run_with_slow_finalizer
 from cli.results import BROKE, HELD
 from hypothesis import given
 from hypothesis import strategies as st
 
 from simulator.cli.app import run_app
-from simulator.determinism import SecondRunDied, compared, parting, run_again
+from simulator.determinism import FAREWELL_SECONDS, SecondRunDied, compared, parting, run_again
 from simulator.report.json import json as as_json
 from simulator.report.junit import junit
 from simulator.report.text import headline
 from simulator.scenario.result import ExitCode
 from simulator.scenario.runner import RunOptions, run_case
+from simulator.stopwatch import real_seconds
 from simulator.suite import collect, exit_code
 
 SCENARIO = Path(__file__).parents[2] / "scenarios" / "delta" / "works-after-next-cycle.yaml"
@@ -82,6 +87,21 @@ class TestAgain:
         run = partial(run_case, options=RunOptions(engine=f"{AGENTS}:dies_elsewhere"))
         with pytest.raises(SecondRunDied, match="exit code 9"):
             list(run_again(cases, run))
+
+    def test_ends_in_peace(self, capfd: pytest.CaptureFixture[str]) -> None:
+        """A process that has done its work is left to tidy up, and says nothing."""
+        assert len(list(run_again(collect([str(SCENARIO)]).cases, run_and_tidy_at_exit))) == 2
+        assert capfd.readouterr() == ("", "")
+
+    @pytest.mark.skipif(os.name == "nt", reason="there a process is ended without being told")
+    def test_told_to_end_in_a_finalizer(self, capfd: pytest.CaptureFixture[str]) -> None:
+        """Ctrl-C ends the second process soon and in silence, also where it can't be interrupted."""
+        with closing(run_again(collect([str(SCENARIO)]).cases, run_with_slow_finalizer)) as stream:
+            next(stream)
+            time.sleep(0.5)
+            began = real_seconds()
+        assert real_seconds() - began < FAREWELL_SECONDS / 2
+        assert capfd.readouterr() == ("", "")
 
 
 class TestCompared:
