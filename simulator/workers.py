@@ -7,7 +7,6 @@ A worker that dies fails the one case that it was running, as a fault of the har
 
 from __future__ import annotations
 
-import hashlib
 import multiprocessing
 import os
 import signal
@@ -24,7 +23,7 @@ from multiprocessing.connection import Connection, wait
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
-from simulator.scenario.result import RunResult
+from simulator.scenario.result import NO_DIGEST, RunResult
 
 if TYPE_CHECKING:
     from simulator.scenario.file import Case
@@ -79,7 +78,7 @@ def faulted(case: Case, run: RunFunction, fault: str) -> RunResult:
         outcome="harness-fault",
         failures=(),
         trace=(),
-        digest=hashlib.sha256(b"").hexdigest(),
+        digest=NO_DIGEST,
         seconds=0.0,
         repeat=repeat_command(case, options, seed),
         row=case.row,

@@ -5,7 +5,6 @@ Within one ``version`` of the JSON keys are only ever added.
 
 from __future__ import annotations
 
-import hashlib
 import json as json_format
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict
@@ -14,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from pwsync import __version__
 from simulator.report.junit import junit as as_junit
 from simulator.report.text import counted, result_text
-from simulator.scenario.result import RunResult
+from simulator.scenario.result import NO_DIGEST, RunResult
 
 if TYPE_CHECKING:
     from simulator.explore.findings import Finding
@@ -92,7 +91,7 @@ def _held(seed: int, runs: int, seconds: float) -> RunResult:
         outcome="held",
         failures=(),
         trace=(),
-        digest=hashlib.sha256(b"").hexdigest(),
+        digest=NO_DIGEST,
         seconds=seconds,
         repeat=f"pwsync explore --seed {seed} --runs {runs}",
     )

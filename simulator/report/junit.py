@@ -1,8 +1,8 @@
 """Results as JUnit XML, in the shape that build servers read.
 
 One ``testsuite`` per folder, one ``testcase`` per case with ``file``, ``line`` and ``time``; ``failure`` (or ``error``,
-for a fault of the harness) holds the text that the command line shows; ``properties`` hold rules, tags, seed, digest,
-and for each fault how often it fired.
+for a fault of the harness) holds the text that the command line shows; ``properties`` hold rules, tags, seed, digest
+(of a run that has a trace), and for each fault how often it fired.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from pathlib import PurePath
 from xml.etree import ElementTree
 
 from simulator.report.text import headline, result_text
-from simulator.scenario.result import RunResult
+from simulator.scenario.result import NO_DIGEST, RunResult
 
 FAILURES = frozenset({"broke", "not-deterministic"})
 """Outcomes that are the scenario's or the agent's, and no fault of the harness."""
@@ -85,7 +85,7 @@ def _properties(result: RunResult) -> list[tuple[str, str]]:
         ("rules", " ".join(result.rules)),
         ("tags", " ".join(result.tags)),
         ("seed", str(result.seed)),
-        ("digest", result.digest),
+        *([("digest", result.digest)] if result.digest != NO_DIGEST else []),
         ("repeat", result.repeat),
         *(("fault", told) for told in result.faults_fired),
     ]

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass
 from enum import IntEnum
 
 from pwsync.windows_log import Record
+
+NO_DIGEST = hashlib.sha256(b"").hexdigest()
+"""The digest of a result without a trace of its own: it is that of no lines at all, and tells nothing."""
 
 
 class ExitCode(IntEnum):
