@@ -56,8 +56,11 @@ def sweep(
 
     Each scenario runs once without a fault, then once for each attempt on a wire and each way in which that can fail.
     Then faults are off, and all may settle. Invariants must hold all the time; what the scenario expects of passwords,
-    users and queues, and what stands at its end without the fault, must stand with it. Of cycles that are alike, the
-    first and the last take their turn.
+    users and queues, and what stands at its end without the fault, must stand with it.
+
+    Not everything takes its turn: of cycles that are alike, the first and the last (--every-attempt: all); of the
+    users of a batch, the first and the last have result-2 and result-5. In a scenario longer than a day, idle cycles
+    are passed by: their calls to the tenant fail, what they read does not, whatever the options.
 
     \b
     Examples:
@@ -152,6 +155,8 @@ def _sweep(
         say("\n" + text)
     say("\n" * bool(found.bad or found.broken or found.faults) + report.table(found))
     say(report.counts_text(found, watch.seconds))
+    if text := report.long_text(found):
+        say(text)
     is_written = output is None or _write_findings(found, options, output)
     if interrupted:
         complain(

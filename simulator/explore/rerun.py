@@ -29,7 +29,9 @@ if TYPE_CHECKING:
     from simulator.scenario.file import Case
 
 EVERY_CYCLE_UP_TO = timedelta(days=1)
-"""A control of a longer scenario skips idle cycles; their reads are then not swept, their heartbeats are."""
+"""A control of a longer scenario skips idle cycles; their reads are then not swept, their heartbeats are.
+
+Whoever sweeps is told so: in the help, and of which scenarios."""
 
 ATTEMPTS_SPARE = 5000
 """A rerun that makes ten times the attempts of its control, and these, will not end."""
@@ -67,13 +69,15 @@ class Control:
     """What the run without a fault was like.
 
     attempts: how many there were. points: those to put a fault on. standing: expectations that stand at the end.
-    failures: what does not hold without any fault; such a case is not swept.
+    failures: what does not hold without any fault; such a case is not swept. is_long: idle cycles were passed by, and
+    what they read is no point.
     """
 
     attempts: int
     points: tuple[Point, ...]
     standing: Standing
     failures: tuple[Failure, ...] = ()
+    is_long: bool = False
 
 
 @dataclass(frozen=True)
@@ -259,10 +263,11 @@ class _Twice(list[Any]):
 def control_of(case: Case, seed: int | None = None, engine: str | None = None, *, every: bool = False) -> Control:
     """Run a case without a fault. ``every``: each attempt is a point; otherwise one that stands for those like it."""
     last = max((step.at for step in case.scenario.timeline), default=timedelta(0))
-    run = SweptRun(case, RunOptions(seed=seed, engine=engine, every_cycle=last <= EVERY_CYCLE_UP_TO), is_control=True)
+    is_long = last > EVERY_CYCLE_UP_TO and engine is None  # another agent's idle cycles run at any rate
+    run = SweptRun(case, RunOptions(seed=seed, engine=engine, every_cycle=not is_long), is_control=True)
     run.run()
     found = tuple(_points(run, every=every))
-    return Control(len(run.attempts), found, judge_standing(run, run.ends), tuple(run.failures))
+    return Control(len(run.attempts), found, judge_standing(run, run.ends), tuple(run.failures), is_long)
 
 
 def _points(run: SweptRun, *, every: bool) -> Iterable[Point]:

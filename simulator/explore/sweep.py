@@ -95,7 +95,8 @@ class Chunk:
 class Sweep:
     """What a sweep has found so far.
 
-    attempts: on the wires, of all controls. points: those of them that faults are put on. planned: reruns to make.
+    attempts: on the wires, of all controls. points: those of them that a fault has been put on so far, by a rerun that
+    has ended. planned: reruns to make.
     reruns, findings: counts by wire and kind. bad: reruns that did not hold, by index of their case.
     broken: controls that did not hold; faults: cases whose control the harness could not run.
     """
@@ -143,11 +144,15 @@ def sweep(cases: Sequence[Case], options: SweepOptions, *, jobs: int = 1) -> Gen
             yield found
         found.controls = dict(sorted(found.controls.items()))
         chunks = list(plan(found, options))
+        failed: set[tuple[int, Point]] = set()
         yield found
         for index, result in workers.run(
             _chunk, [(cases[chunk.case], found.controls[chunk.case], chunk, options) for chunk in chunks]
         ):
             found.reruns += result.reruns
+            new = {(chunks[index].case, point) for point, _ in chunks[index].items} - failed
+            found.points.update(point.on for _, point in new)
+            failed |= new
             for bad in result.bad:
                 found.findings[bad.point.on, kind_of(bad.word)] += 1
                 found.bad.append((chunks[index].case, bad))
@@ -161,7 +166,6 @@ def plan(found: Sweep, options: SweepOptions) -> Iterator[Chunk]:
         for point in control.points:
             words = [word for word in kinds_of(point.on, point.users, point.by_hand) if options.only.takes(point, word)]
             found.attempts[point.on] += point.alike
-            found.points[point.on] += bool(words)
             everything += [(index, point, word) for word in words]
     if options.sample is not None:
         everything = spread(everything, options.sample, options.sample_seed)

@@ -75,6 +75,8 @@ timeline:
 """
 )
 
+LONG = CHANGE.replace("  - at: +2m\n    expect:", "  - at: +1d2h\n    expect:")
+
 
 def written(folder: Path, text: str, name: str = "swept.yaml") -> Case:
     """The case of a file below a folder ``scenarios``."""
@@ -314,6 +316,45 @@ class TestCommand:
         assert run_app(repeat) == 1
         assert len(list((tmp_path / "found").glob("*.yaml"))) >= 1
         assert json.loads((tmp_path / "a.json").read_text())["findings"][0]["fault"].endswith(":timeout")
+
+    def test_scenarios_that_do_not_hold(self, tmp_path: Path) -> None:
+        """They are not swept, and stand apart from what faults have broken; each list is as long as its count."""
+        written(tmp_path, CHANGE.replace("result: ok", "result: locked"), "broken.yaml")
+        engine = "world.broken_agents:TakesSilenceForDone"
+        arguments = ["--only", "cloud.set-passwords@+2m:timeout", "--engine", engine]
+        assert run_app(["sweep", "scenarios", "-j", "1", *arguments, "--json", "a.json", "--junit", "a.xml"]) == 1
+        report = json.loads((tmp_path / "a.json").read_text())
+        assert (report["counts"]["findings"], report["counts"]["not-swept"]) == (1, 1)
+        (finding,), (unswept,) = report["findings"], report["not-swept"]
+        assert (finding["scenario"], finding["fault"]) == ("swept", "cloud.set-passwords@+2m:timeout")
+        assert (unswept["scenario"], unswept["fault"]) == ("broken", "")
+        assert finding.keys() == unswept.keys()
+        names = [each.get("name") for each in ElementTree.parse(tmp_path / "a.xml").iter("property")]
+        assert "seed" in names
+        assert "digest" not in names
+
+    @pytest.mark.parametrize("every", [[], ["--every-attempt"]])
+    def test_longer_than_a_day(self, every: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+        """That reads of idle cycles do not fail in a long scenario is told, with the scenario's name."""
+        written(tmp_path, LONG, "long.yaml")
+        arguments = ["--only", "directory.read-passwords:timeout", *every, "--sample", "1", "--json", "a.json"]
+        assert run_app(["sweep", "scenarios", "-j", "1", *arguments]) == 0
+        out = capsys.readouterr().out
+        assert out.splitlines()[-1].startswith("1 of them lasts longer than a day; ")
+        assert out.endswith("no reads: long\n")
+        assert json.loads((tmp_path / "a.json").read_text())["longer-than-a-day"] == ["long"]
+        assert run_app(["sweep", "scenarios/swept.yaml", "-j", "1", *arguments]) == 0
+        assert "a day" not in capsys.readouterr().out
+
+    def test_what_has_failed_in_turn(self, tmp_path: Path) -> None:
+        """Attempts count as failed in turn when their reruns are made: not before, and not those left out."""
+        options = SweepOptions(only=Only(on="cloud.set-passwords"))
+        counts = [(found.done, dict(found.points)) for found in sweep([written(tmp_path, CHANGE)], options, jobs=1)]
+        assert counts[0] == counts[1] == (0, {})
+        assert counts[-1] == (counts[-1][0], {"cloud.set-passwords": 1})
+        for sampled in sweep([written(tmp_path, CHANGE)], SweepOptions(sample=2), jobs=1):
+            assert sampled.points.total() <= sampled.done
+        assert (sampled.done, sampled.attempts.total() > 2) == (2, True)
 
     @pytest.mark.parametrize(
         "arguments",
