@@ -16,7 +16,7 @@ import typer
 
 from simulator.cli import agent_orders
 from simulator.cli.agent_reach import CONFIG, Config, Json, User, configuration_of, found, order, timekeeper
-from simulator.cli.console import INTERRUPTED, refuse, say
+from simulator.cli.console import INTERRUPTED, refuse, say, say_or_raise
 from simulator.scenario.errors import suggest
 from simulator.scenario.result import ExitCode
 
@@ -67,7 +67,7 @@ def run(
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, end)
     try:
-        service.run(secrets.token_hex(16), lambda: say(f"the agent runs on {configuration.store}"))
+        service.run(secrets.token_hex(16), lambda: _say_if_possible(f"the agent runs on {configuration.store}"))
     except (AgentError, OSError) as error:
         refuse(str(error))
     finally:
@@ -211,16 +211,25 @@ def events(
 
 def show(record: Record, *, full: bool = False) -> None:
     """Print an event as it is written: its time, id, level, and first line."""
-    event = record.event
-    head = event.text if full else event.text.partition("\n")[0].rstrip()
-    say(f"{event.time:%Y-%m-%d %H:%M:%S}  {event.id:>4}  {event.level:<11}  {head}")
+    say(_line(record, full=full))
 
 
 def tell(record: Record) -> None:
     """Print an event of a running agent. An output on a full disk costs lines, not the agent; a reader who has gone
     ends it, as in any pipe."""
+    _say_if_possible(_line(record))
+
+
+def _line(record: Record, *, full: bool = False) -> str:
+    event = record.event
+    head = event.text if full else event.text.partition("\n")[0].rstrip()
+    return f"{event.time:%Y-%m-%d %H:%M:%S}  {event.id:>4}  {event.level:<11}  {head}"
+
+
+def _say_if_possible(text: str) -> None:
+    """An agent runs for long: there may be room for the next line."""
     try:
-        show(record)
+        say_or_raise(text)
     except OSError as error:
         if isinstance(error, BrokenPipeError):
             raise

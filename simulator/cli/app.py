@@ -1,9 +1,9 @@
-"""All commands of ``pwsync``, and what surrounds each of them: faults of our own, Ctrl-C, a reader that went away."""
+"""All commands of ``pwsync``, and what surrounds each: faults of our own, Ctrl-C, an output that is full or cut off."""
 
 from __future__ import annotations
 
-import os
 import sys
+import traceback
 from collections.abc import Sequence
 from typing import Annotated
 
@@ -11,7 +11,7 @@ import typer
 
 from simulator.cli.agent import agent
 from simulator.cli.check import check
-from simulator.cli.console import INTERRUPTED
+from simulator.cli.console import INTERRUPTED, complain, discard, output, say
 from simulator.cli.diff import diff
 from simulator.cli.directory import directory
 from simulator.cli.explore import explore
@@ -51,7 +51,7 @@ def _version(asked: bool) -> None:
 
         from pwsync import __version__
 
-        typer.echo(f"pwsync {__version__} (Python {platform.python_version()}, {platform.system()})")
+        say(f"pwsync {__version__} (Python {platform.python_version()}, {platform.system()})")
         raise typer.Exit
 
 
@@ -79,15 +79,17 @@ def pwsync(
 
 def run_app(arguments: Sequence[str] | None = None) -> int:
     """Run one command line (default: this process's) and return its exit code."""
+    output.prepare()
     try:
         with FaultBoundary() as boundary:
-            return _run(arguments)
+            code = _run(arguments)
+            return ExitCode.BAD_INPUT if output.lost and code in (ExitCode.HELD, ExitCode.BROKE) else code
     except KeyboardInterrupt:
-        typer.echo("\nstopped", err=True)
+        complain("\nstopped")
         return INTERRUPTED
-    typer.echo(boundary.fault or "", err=True)
-    typer.echo("this is a fault of pwsync itself, not of your scenario", err=True)
-    typer.echo(REPORT_FAULT_TO, err=True)
+    complain(boundary.fault or "")
+    complain("this is a fault of pwsync itself, not of your scenario")
+    complain(REPORT_FAULT_TO)
     return ExitCode.HARNESS_FAULT
 
 
@@ -98,6 +100,10 @@ def _run(arguments: Sequence[str] | None) -> int:
         return leaving.code if isinstance(leaving.code, int) else ExitCode.HELD
     except BrokenPipeError:
         # Whoever read the output has left (pwsync ... | head); nothing more may be written, not even at exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        discard(sys.stdout)
         return ExitCode.BROKE
+    except OSError as error:
+        if traceback.extract_tb(error.__traceback__)[-1].name != typer.echo.__name__:  # which prints the help
+            raise
+        output.lose(error.strerror or str(error))
     return ExitCode.HELD

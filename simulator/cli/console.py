@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, NoReturn
 
@@ -24,14 +26,75 @@ Paths = Annotated[
 ]
 
 
+class StandardOutput:
+    """Whether standard output took all that was said.
+
+    One that does not (a full disk) ends no command: the loss is told once, at once, and the command goes on, since
+    reports and findings go elsewhere. Its exit code tells of the loss in the end. A reader that has left is another
+    thing: BrokenPipeError ends the command.
+    """
+
+    def __init__(self) -> None:
+        self.lost = False
+
+    def prepare(self) -> None:
+        """A command begins. Streams that the process was started without take what is written, and keep nothing."""
+        self.lost = False
+        if sys.stderr is None:
+            sys.stderr = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115
+        if sys.stdout is None:
+            sys.stdout = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115
+            self.lose("it is closed")
+
+    def lose(self, reason: str) -> None:
+        """It could not be written to; from now on nothing more is, not even at exit."""
+        if not self.lost:
+            self.lost = True
+            complain(f"error: can't write to standard output: {reason}")
+        discard(sys.stdout)
+
+
+output = StandardOutput()
+
+
+def discard(stream: object) -> None:
+    """Let a stream drop what it has not written yet, and all that comes."""
+    with suppress(OSError, AttributeError):  # it may be none of the process's own
+        number = stream.fileno()  # type: ignore[attr-defined]
+        with open(os.devnull, "wb") as nothing:
+            os.dup2(nothing.fileno(), number)
+
+
+@contextmanager
+def losing() -> Iterator[None]:
+    """In this block nothing but standard output is written to; if it takes nothing, that is told."""
+    try:
+        yield
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        output.lose(error.strerror or str(error))
+
+
 def say(text: str = "") -> None:
     """Print to standard output, whatever characters its encoding lacks."""
+    with losing():
+        say_or_raise(text)
+
+
+def say_or_raise(text: str) -> None:
+    """Print to standard output. Raises OSError, after which the next line may find room again."""
     _print(text, sys.stdout)
 
 
 def complain(text: str) -> None:
-    """Print to standard error."""
-    _print(text, sys.stderr)
+    """Print to standard error. If that takes nothing there is nobody to tell."""
+    try:
+        _print(text, sys.stderr)
+    except BrokenPipeError:
+        raise
+    except OSError:
+        discard(sys.stderr)
 
 
 def _print(text: str, stream: object) -> None:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from simulator.cli.console import complain, read_suite, refuse, say
+from simulator.cli.console import complain, losing, read_suite, refuse, say
 from simulator.cli.options import Seed, seed_of
 
 if TYPE_CHECKING:
@@ -97,13 +97,20 @@ def export(
 
 def _write(texts: Iterator[str], output: str) -> None:
     """To standard output, or to a file that is there wholly or not at all."""
+    from simulator.report.files import opened_through
+
     if output == "-":
-        sys.stdout.writelines(texts)
-        sys.stdout.flush()
+        with losing():
+            sys.stdout.writelines(texts)
+            sys.stdout.flush()
         return
-    path = Path(output)
+    path = Path(os.path.realpath(output))
     beside = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
+        if device := opened_through(Path(output)):
+            with device:
+                device.writelines(text.encode("ascii") for text in texts)
+            return
         with beside.open("x", encoding="ascii", newline="\n") as stream:
             stream.writelines(texts)
         beside.replace(path)

@@ -6,6 +6,7 @@ import os
 import stat
 import tempfile
 from pathlib import Path
+from typing import BinaryIO
 
 LINKS_MAX = 40
 """So many symbolic links lead from one to the next at most, as for the kernel."""
@@ -49,10 +50,9 @@ def write_whole(path: Path, content: str | bytes) -> None:
     Raises OSError; the file that stood there before is then untouched.
     """
     data = content if isinstance(content, bytes) else content.encode("utf-8", "backslashreplace")
-    if _is_written_through(path):
-        descriptor = _descriptor(path)
-        with open(path if descriptor is None else os.dup(descriptor), "wb") as file:
-            file.write(data)
+    if device := opened_through(path):
+        with device:
+            device.write(data)
         return
     target = Path(os.path.realpath(path))
     handle, temporary = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.")
@@ -64,6 +64,14 @@ def write_whole(path: Path, content: str | bytes) -> None:
     except BaseException:
         Path(temporary).unlink(missing_ok=True)
         raise
+
+
+def opened_through(path: Path) -> BinaryIO | None:
+    """What must be written to as it is, opened; None where a file stands or nothing. Raises OSError."""
+    if not _is_written_through(path):
+        return None
+    descriptor = _descriptor(path)
+    return open(path if descriptor is None else os.dup(descriptor), "wb")
 
 
 def _is_written_through(path: Path) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from contextlib import redirect_stdout
 from datetime import UTC, datetime
@@ -21,8 +22,14 @@ class Output:
 
     def __init__(self, descriptor: int) -> None:
         self._descriptor = descriptor
+        self.is_full = False
+
+    def fileno(self) -> int:
+        return self._descriptor
 
     def write(self, text: str) -> int:
+        if self.is_full:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         return os.write(self._descriptor, text.encode())
 
     def flush(self) -> None:
@@ -38,6 +45,18 @@ def test_full_disk() -> None:
             tell(RECORD)
     finally:
         os.close(descriptor)
+
+
+def test_room_again(tmp_path: Path) -> None:
+    """A line that found no room costs none of those that follow."""
+    with (tmp_path / "out").open("wb", buffering=0) as file:
+        output = Output(file.fileno())
+        with redirect_stdout(output):
+            output.is_full = True
+            tell(RECORD)
+            output.is_full = False
+            tell(RECORD)
+    assert (tmp_path / "out").read_text().count("It starts.") == 1
 
 
 def test_reader_gone() -> None:
