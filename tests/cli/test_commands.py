@@ -9,12 +9,12 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from xml.etree import ElementTree
 
+import freezegun.api
 import pytest
 from cli.cases import ROWS, run_by_title, write
 from cli.results import HELD
@@ -273,16 +273,18 @@ class TestRun:
     ) -> None:
         """The seconds are told by a clock that goes on, also if Ctrl-C came before time was let go again."""
 
-        @contextmanager
-        def frozen() -> Iterator[None]:
-            monkeypatch.setattr(time, "perf_counter", lambda: 1484223567.73)
-            yield
+        stop, frozen = freezegun.api._freeze_time.stop, []
+        monkeypatch.setattr(freezegun.api._freeze_time, "stop", lambda freezer: frozen.append(freezer))  # noqa: PLW0108 - a method
 
         def interrupted(case: Case) -> RunResult:
             raise KeyboardInterrupt
 
-        monkeypatch.setattr("simulator.frozen.held", frozen)
-        assert run_and_report(collect([str(scenarios)]).cases, interrupted) == INTERRUPTED
+        try:
+            assert run_and_report(collect([str(scenarios)]).cases, interrupted) == INTERRUPTED
+        finally:
+            for freezer in frozen:
+                stop(freezer)
+        assert frozen
         told, _, seconds = capsys.readouterr().out.splitlines()[0].rpartition(", in ")
         assert told == "0 scenarios: 0 held"
         assert 0 <= float(seconds.removesuffix(" s")) < 600
