@@ -39,6 +39,9 @@ from pwsync.tenant_link import FORCE_PASSWORD_CHANGE, PASSWORD_HASH_SYNC, Connec
 HEARTBEAT_AGE_MAX: Final = timedelta(hours=3)
 """An agent that has run for so long without a heartbeat, or a batch, that the tenant took has none."""
 
+NOT_RUNNING: Final = "not-running"
+"""The finding that the service is stopped."""
+
 _SCOPE_ATTRIBUTES: Final = (
     "objectClass", "objectGUID", "sAMAccountName", "userAccountControl", "isCriticalSystemObject"
 )  # fmt: skip
@@ -149,8 +152,8 @@ class Examination:
     def _heartbeat(self, forest: str, identifier: str) -> Check:
         heard = self._heard(identifier)
         if heard is None:
-            # What is missed is a heartbeat of a service that runs (for so long); of this one none is to be expected.
-            return Check("connector", forest, "heartbeat", "The service does not run: start it.")
+            # A heartbeat is missed of a service that runs, and that for three hours; of this one none is expected.
+            return Check("connector", forest, "heartbeat", "The service does not run: start it.", NOT_RUNNING)
         if self._now - heard < HEARTBEAT_AGE_MAX:
             verdict = f"The tenant heard of the agent, or the service was started, at {heard:%Y-%m-%d %H:%M:%S} UTC."
             return Check("connector", forest, "heartbeat", verdict)

@@ -118,8 +118,9 @@ class InjectedFault(ArmedFault):
         """Whether the attempt is of this wire and instant."""
         return attempt.on == self._point.on and attempt.started == self._moment
 
-    def _takes(self, number: int, offset: timedelta) -> bool:
-        return number == self._point.number
+    def would_take(self, offset: timedelta) -> bool:
+        """Whether the next attempt that fits is the one."""
+        return self.matched + 1 == self._point.number
 
     def may_fire(self, offset: timedelta) -> bool:
         """Until its instant is over."""

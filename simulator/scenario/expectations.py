@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from pwsync.diagnosis import Diagnosis
+from pwsync.diagnose import NOT_RUNNING
+from pwsync.diagnosis import OK, Diagnosis
 from pwsync.event_log import Event
 from simulator.farms import look_at_sign_in
 from simulator.network import Attempt
@@ -266,6 +267,8 @@ def diagnosis(world: World, what: Any, sessions: Sessions) -> Verdict:
         world.host.ask(lambda agent: found.append(agent.diagnose(anchor)))
     (answer,) = found
     finds, checks = (answer.finds, answer.checks) if isinstance(answer, Diagnosis) else (tuple(answer), ())
+    # That a service is stopped has no word in scenarios, which know best whom they stopped.
+    finds = tuple(word for word in finds if word != NOT_RUNNING) or (OK,)
     told = "; ".join(f"{check.subject}: {check.verdict}" for check in checks)
     got = ", ".join(finds) + (f" ({told})" if told else "")
     return Verdict(set(finds) == set(what.finds), ", ".join(what.finds), got)

@@ -209,9 +209,9 @@ class TestConnector:
         agent.stop()
         lab.now += THREE_HOURS
         assert verdict(agent.diagnose(), "heartbeat") == "The service does not run: start it."
-        assert agent.diagnose().finds == ("ok",)
+        assert agent.diagnose().finds == ("not-running",)
         lab.domain.password = "new!"
-        assert agent.diagnose().finds == ("wrong-credentials",)
+        assert agent.diagnose().finds == ("not-running", "wrong-credentials")
 
     def test_never_installed(self, lab: Any) -> None:
         """Nothing set up is a channel that is off."""
