@@ -32,6 +32,7 @@ class AgentHost:
     build: makes a new process. later: (delay, what) queues something. begun: told of each start of the service, died of
     each death, booted of each start of the server; cycle, before each cycle that is run.
     refused: set by whoever makes an operator's call, and told if that call has to wait and is then refused.
+    watchers: each is told True when the agent gets its turn to run cycles, and False when that is over.
     """
 
     def __init__(
@@ -57,6 +58,7 @@ class AgentHost:
         self.refused: Callable[[Refusal | Refused], None] = unheard
         self._after_cycle: list[Callable[[], None]] = []
         self._dying: timedelta | None = None
+        self.watchers: list[Callable[[bool], None]] = []
 
     @property
     def agent(self) -> Agent:
@@ -186,13 +188,14 @@ class AgentHost:
 
     def _run(self, what: Callable[[Agent], None]) -> None:
         self._cycle()
-        self.busy, died = True, False
+        self._turn(busy=True)
+        died = False
         try:
             what(self.agent)
         except AgentCrash:
             died = True
         finally:
-            self.busy = False
+            self._turn(busy=False)
         if died or self._dying is not None:
             pause, self._dying = self._dying, None
             self._after_cycle.clear()
@@ -201,6 +204,11 @@ class AgentHost:
         queued, self._after_cycle = self._after_cycle, []
         for call in queued:
             call()
+
+    def _turn(self, *, busy: bool) -> None:
+        self.busy = busy
+        for watch in self.watchers:
+            watch(busy)
 
     def _die(self, restart_after: timedelta) -> None:
         self._died()

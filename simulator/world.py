@@ -108,6 +108,7 @@ class World:
         self.begun_after: list[int] = []
         self.crashes: list[datetime] = []
         self.sync_off: set[str | None] = set()
+        self.switched: list[tuple[datetime, datetime]] = []
         self._off_if_it_ends: set[str | None] | None = None
         self.network.watchers += [self.idle.note, self._committed]
         self.orders: list[tuple[int, str | None]] = []
@@ -308,7 +309,7 @@ class World:
         fail, and yet was made, it is not in force until the process ends that knows of the refusal; unless that has
         stored, by then, what was in force before.
         """
-        before = len(self.network.attempts)
+        before, began = len(self.network.attempts), self.clock()
         try:
             yield
         except (Refused, AgentCrash) as end:
@@ -318,6 +319,8 @@ class World:
                 else:
                     self._off_if_it_ends = off
             raise
+        finally:
+            self.switched.append((began, self.clock()))
         self.sync_off = off
 
     def _committed(self, attempt: Attempt) -> None:

@@ -49,6 +49,23 @@ def grid_outlives_restart(true: Any, self: Any, now: Any) -> None:
     self._origin = self.next = now + (timedelta(minutes=2) - late if late else timedelta(0))
 
 
+@BED.instead(SyncAgent, "_run_passwords", breaks="cycle.two-minutes")
+def fifth_cycle_left_out(true: Any, self: Any) -> None:
+    """Leaves out every fifth password cycle. Hurts whoever waits for just that one, and nobody finds out why."""
+    self._came = getattr(self, "_came", 0) + 1
+    if self._came % 5:
+        true(self)
+
+
+@BED.instead(SyncAgent, "next_due", breaks="cycle.two-minutes")
+def schedule_ends_in_silence(true: Any, self: Any) -> Any:
+    """Has nothing due any more an hour after the service's start. Hurts everybody, until it is restarted by chance."""
+    origin = self._password_grid._origin
+    if origin is not None and self._ports.clock() >= origin + timedelta(hours=1):
+        return None
+    return true(self)
+
+
 @BED.instead(SyncAgent, "set_password_interval", breaks="cycle.fixed")
 def interval_can_be_set(true: Any, self: Any, every: Any) -> None:
     """Takes another frequency without a word, and does nothing with it. Hurts whoever believes that it did."""

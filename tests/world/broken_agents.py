@@ -8,7 +8,7 @@ from __future__ import annotations
 from base64 import b64encode
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from pwsync import tenant_link
@@ -194,6 +194,42 @@ class Twice(Planted):
     def _run_passwords(self) -> None:
         super()._run_passwords()
         super()._run_passwords()
+
+
+class LeavesOut(Planted):
+    """Leaves out every third password cycle."""
+
+    _came = 0
+
+    def _run_passwords(self) -> None:
+        self._came += 1
+        if self._came % 3:
+            super()._run_passwords()
+
+
+class Ends(Planted):
+    """Has nothing due any more five minutes after the start."""
+
+    def next_due(self) -> datetime | None:
+        due = super().next_due()
+        origin = self._password_grid._origin
+        return due if due is not None and origin is not None and due < origin + timedelta(minutes=5) else None
+
+
+class NeverBegins(Planted):
+    """Has nothing due after the start."""
+
+    def next_due(self) -> datetime | None:
+        return None
+
+
+class WaitsAfterStart(Planted):
+    """Leaves out its first password cycle if the store knows of passwords, as after a restart."""
+
+    def start(self) -> None:
+        super().start()
+        if self._state.passwords:
+            self._password_grid.passed(self._ports.clock())
 
 
 # --- users-only --------------------------------------------------------------------------------------------------

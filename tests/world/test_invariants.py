@@ -147,6 +147,34 @@ timeline:
         user="",
     ),
     Planting(
+        "LeavesOut",
+        "two-minutes",
+        ALICE + "timeline:\n" + SPRING + end("+12m"),
+        ("the service started at 09:00:00, so a password cycle was due at 09:04:00", "none began"),
+        user="",
+    ),
+    Planting(
+        "Ends",
+        "two-minutes",
+        ALICE + "timeline:\n" + SPRING + end("+36m"),
+        ("a password cycle was due at 09:06:00", "none began, though no other cycle was running"),
+        user="",
+    ),
+    Planting(
+        "NeverBegins",
+        "two-minutes",
+        ALICE + "timeline:\n" + SPRING.replace("+1m", "+3m") + end("+5m"),
+        ("the service started at 09:00:00, so a password cycle was due at 09:02:00", "none began"),
+        user="",
+    ),
+    Planting(
+        "WaitsAfterStart",
+        "two-minutes",
+        ALICE + "timeline:\n" + SPRING + "  - {at: +3m, do: {agent.restart: {}}}\n" + end("+6m"),
+        ("the service started at 09:03:00, so a password cycle was due at 09:03:00", "none began"),
+        user="",
+    ),
+    Planting(
         "TakesEveryPerson",
         "users-only",
         """
@@ -450,6 +478,52 @@ def test_each_breach_is_told_once() -> None:
     longer = planting.scenario + "".join(end(f"+{minute}m") for minute in range(37, 60))
     result = run_case(case(longer), RunOptions(engine="world.broken_agents:GivesUp"))
     assert [failure.at for failure in result.failures] == ["+34m"]
+
+
+class TestStartsLeftOut:
+    """What the true agent rightly leaves out is no breach, and what comes after it is judged again."""
+
+    def judge(self, scenario: str) -> None:
+        held(run_case(case(scenario)))
+        result = run_case(case(scenario), RunOptions(engine="world.broken_agents:Ends"))
+        assert broken(result.failures) == ["two-minutes"]
+
+    def test_object_cycle_that_takes_its_time(self) -> None:
+        """A start that falls due while objects are imported is left out."""
+        slow = "network: {directory-latency: 50s}"
+        self.judge(
+            f"{ALICE}  {slow}\ntimeline:\n  - {{at: +1m50s, do: {{agent.run-object-cycle: {{}}}}}}\n" + end("+9m")
+        )
+
+    def test_password_cycle_that_takes_its_time(self) -> None:
+        """So is one that falls due while a password cycle waits for an answer."""
+        slow = "faults: [{on: cloud.set-passwords, call: 1, delay: 3m}]\n"
+        self.judge(ALICE + slow + "timeline:\n" + SPRING + end("+9m"))
+
+    def test_service_that_is_down(self) -> None:
+        """No start is due while the service is stopped, and none between a crash and its restart."""
+        timeline = "  - {at: +1m, do: {agent.stop: {}}}\n  - {at: +20m1s, do: {agent.start: {}}}\n"
+        timeline += "  - {at: +21m, do: {agent.crash: {restart-after: 5m}}}\n"
+        self.judge(ALICE + "timeline:\n" + timeline + end("+33m"))
+
+    @pytest.mark.parametrize("domain", ["", "domain: contoso.example"])
+    def test_switched_off(self, domain: str) -> None:
+        """None is due while no domain's passwords are synchronized."""
+        timeline = f"  - {{at: +1m, do: {{agent.disable-password-sync: {{{domain}}}}}}}\n"
+        timeline += f"  - {{at: +2m30s, do: {{agent.enable-password-sync: {{{domain}}}}}}}\n"
+        self.judge(ALICE + "timeline:\n" + timeline + end("+9m"))
+
+    def test_switching_that_fails(self) -> None:
+        """Nor while an order to switch it off waits for an answer, whatever comes of the order."""
+        slow = "faults: [{on: store.commit, call: 1, delay: 1m, lose: request}]\n"
+        order = "  - {at: +1m30s, do: {agent.disable-password-sync: {}}}\n"
+        result = run_case(case(ALICE + slow + "timeline:\n" + order + end("+9m")))
+        assert broken(result.failures) == ["action"]
+
+    def test_installed_in_mid_run(self) -> None:
+        """An agent that is installed later is judged from its start on."""
+        given = ALICE + "  sync: none\n"
+        self.judge(given + "timeline:\n  - {at: +1m, do: {agent.install: {setup: express}}}\n" + end("+9m"))
 
 
 def test_pause_ends_on_its_second() -> None:
