@@ -21,6 +21,22 @@ REBOOT_TAKES = timedelta(minutes=2)
 """How long the server takes to restart."""
 
 
+TURNS_MAX = 10
+"""So often in a row an agent may still have something due after its turn, though no time has passed."""
+
+
+class StandsStill(Exception):
+    """What the agent says is due next never comes to be over.
+
+    before, after: what it said before its turn and after it.
+    """
+
+    def __init__(self, before: datetime, after: datetime) -> None:
+        super().__init__(f"next_due() said {before}, and after run_due() {after}, {TURNS_MAX} times in a row")
+        self.before = before
+        self.after = after
+
+
 def unheard(refusal: Refusal | Refused) -> None:
     """Nobody waits for the answer to an operator's call: pass the refusal on."""
     raise refusal
@@ -31,6 +47,7 @@ class AgentHost:
 
     build: makes a new process. later: (delay, what) queues something. begun: told of each start of the service, died of
     each death, booted of each start of the server; cycle, before each cycle that is run.
+    clock: the time, if an agent that always has something due is to be told from one that works.
     refused: set by whoever makes an operator's call, and told if that call has to wait and is then refused.
     watchers: each is told True when the agent gets its turn to run cycles, and False when that is over.
     """
@@ -43,6 +60,7 @@ class AgentHost:
         died: Callable[[], None],
         booted: Callable[[], None] = lambda: None,
         cycle: Callable[[], None] = lambda: None,
+        clock: Callable[[], datetime] | None = None,
     ) -> None:
         self._build = build
         self._later = later
@@ -50,6 +68,8 @@ class AgentHost:
         self._died = died
         self._booted = booted
         self._cycle = cycle
+        self._clock = clock
+        self._turns = 0
         self._agent: Agent | None = None
         self._incarnation = 0
         self.installed = False
@@ -147,8 +167,19 @@ class AgentHost:
         return self._agent.next_due()
 
     def run_due(self) -> None:
-        """Let the agent run what is due."""
+        """Let the agent run what is due. Raises StandsStill if the same is due after each of many turns."""
+        began, before, agent = self._now(), self.next_due(), self._agent
         self._run(lambda agent: agent.run_due())
+        if began is None or before is None or self._now() != began or self._agent is not agent:
+            self._turns = 0
+            return
+        after = self.next_due()
+        self._turns = self._turns + 1 if after is not None and after <= began else 0
+        if after is not None and self._turns >= TURNS_MAX:
+            raise StandsStill(before, after)
+
+    def _now(self) -> datetime | None:
+        return None if self._clock is None else self._clock()
 
     def run_object_cycle(self, kind: str) -> None:
         """An operator's object cycle, beside the schedule; with a cycle running, after it."""

@@ -102,8 +102,9 @@ class World:
         self.server = Server(file_at_boot=profile.exemption_needs_reboot)
         self.idle = IdleTime(self)
         self.host = AgentHost(
-            self._build_agent, self.later, self._agent_began, self._agent_died, self.server.boot, self.idle.make_good
-        )
+            self._build_agent, self.later, self._agent_began, self._agent_died, self.server.boot, self.idle.make_good,
+            self.clock,
+        )  # fmt: skip
         self.grid_starts: list[datetime] = []
         self.begun_after: list[int] = []
         self.crashes: list[datetime] = []

@@ -37,7 +37,8 @@ class Failure:
     """One thing that did not hold.
 
     kind: ``expectation``, ``action`` (refused, and not expected to be), ``invariant``, ``fault`` (never fired),
-        ``golden``, ``agent`` (an agent under test raised an exception), or ``determinism`` (a second run differed).
+        ``golden``, ``agent`` (an agent under test raised an exception, or always has something due), or ``determinism``
+        (a second run differed).
     title: one line, what did not hold; names the expectation, invariant or action.
     at: the offset as in the file, such as ``+2m``.
     expected, got: short texts; ``got`` names what was seen instead.

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 from pwsync.errors import Refused
 from pwsync.ports import AgentFactory
 from pwsync.windows_log import records
+from simulator.host import TURNS_MAX, StandsStill
 from simulator.invariants import Checks
 from simulator.network import ArmedFault
 from simulator.queue import Rank
@@ -118,6 +119,8 @@ class Run:
         with world.frozen():
             try:
                 self._live(limit)
+            except StandsStill as error:
+                self._stands_still(error)
             except (Exception, SystemExit) as error:
                 if self.options.engine is None:
                     raise
@@ -230,6 +233,16 @@ class Run:
     def _engine_failed(self, error: BaseException) -> None:
         where = traceback.format_exception_only(error)[-1].strip()
         self._fail("agent", "the agent under test raised an exception", None, "no exception", where)
+
+    def _stands_still(self, found: StandsStill) -> None:
+        said, again = (format_offset(each - self.world.start) for each in (found.before, found.after))
+        self._fail(
+            "agent",
+            "the agent always has something due",
+            None,
+            f"a next_due() after {format_offset(self.world.offset())}, once run_due() has run",
+            f"next_due() says {said}, and after run_due() {again}; {TURNS_MAX} times in a row",
+        )
 
     def _judge_faults(self) -> None:
         for fault in self.world.network.unfired():

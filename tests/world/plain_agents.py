@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, NoReturn
 
 from pwsync.agent import SyncAgent
@@ -52,6 +52,34 @@ def create(ports: AgentPorts) -> PlainAgent:
 def raise_at_once(ports: AgentPorts) -> NoReturn:
     """An engine that can not be built."""
     raise RuntimeError("no licence")
+
+
+class AlwaysDue(SyncAgent):
+    """Has something due now, whatever it has run."""
+
+    def next_due(self) -> datetime | None:
+        return self._ports.clock()
+
+
+class DueInThePast(SyncAgent):
+    """Has had something due five minutes ago, whatever it has run."""
+
+    def next_due(self) -> datetime | None:
+        return self._ports.clock() - timedelta(minutes=5)
+
+
+class OneKindAtATime(SyncAgent):
+    """Runs an object cycle and a password cycle that are due together in two turns."""
+
+    _turn = 0
+
+    def next_due(self) -> datetime | None:
+        return self._ports.clock() if self._turn % 3 else super().next_due()
+
+    def run_due(self) -> None:
+        self._turn += 1
+        if self._turn % 3 == 0:
+            super().run_due()
 
 
 class RaisesInCycle(SyncAgent):

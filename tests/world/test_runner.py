@@ -82,6 +82,26 @@ class TestOutcomes:
         assert "TypeError: unhashable type: 'list'" in (result.harness_fault or "")
         assert exit_code([held(run(CHANGE)), result]) == ExitCode.HARNESS_FAULT
 
+    @pytest.mark.parametrize(
+        ("engine", "said"),
+        [
+            pytest.param("AlwaysDue", "next_due() says +0s, and after run_due() +0s; 10 times in a row", id="now"),
+            pytest.param("DueInThePast", "next_due() says -5m, and after run_due() -5m; 10 times in a row", id="past"),
+        ],
+    )
+    def test_always_due(self, engine: str, said: str) -> None:
+        """An agent whose next cycle never comes to be over has failed; the run does not go on for ever."""
+        result = run(CHANGE, engine=f"world.plain_agents:{engine}")
+        (failure,) = result.failures
+        assert (result.outcome, failure.kind, failure.at) == ("broke", "agent", "+0s")
+        assert failure.title == "the agent always has something due"
+        assert failure.expected == "a next_due() after +0s, once run_due() has run"
+        assert failure.got == said
+
+    def test_due_for_several_turns(self) -> None:
+        """An agent may need more than one turn for what is due."""
+        held(run(CHANGE, engine="world.plain_agents:OneKindAtATime"))
+
     def test_engine_that_raises(self) -> None:
         """An agent under test that raises breaks the run, at the offset where it did."""
         result = run(CHANGE, engine="world.plain_agents:RaisesInCycle")
