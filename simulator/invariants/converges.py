@@ -51,7 +51,7 @@ class Converges(Invariant):
                 yield Violation(
                     held=f"nothing has held back {name}'s password since {self._calm_since:%H:%M:%S}, and an"
                     f" object cycle and {CYCLES} password cycles have run",
-                    came=f"the tenant still does not have {name}'s password number {self.ledger.newest(guid) + 1}",
+                    came=f"the tenant still does not have {self.ledger.label(guid, self.ledger.newest(guid))}",
                     about=name,
                     key=f"{guid}/{self.ledger.newest(guid)}",
                 )

@@ -121,6 +121,11 @@ class Ledger:
         """A user's name."""
         return self.versions[guid][-1].name
 
+    def label(self, guid: UUID, index: int) -> str:
+        """One of the user's passwords as the trace calls it, which counts those of the cloud, too (``alice#3``)."""
+        handle = self.world.handle_of_anchor(self.anchor(guid))
+        return self.world.passwords.learn_hash(handle, self.versions[guid][index].nt_hash)
+
     def anchor(self, guid: UUID) -> str:
         """A user's source anchor."""
         return source_anchor(guid)

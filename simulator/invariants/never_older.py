@@ -41,8 +41,8 @@ class NeverOlder(Invariant):
             held = f"the tenant takes {name}'s password from the directory"
             came = "the agent brought a password that the directory never held"
         else:
-            held = f"the tenant had taken {name}'s password number {last + 1} from the directory"
-            came = f"then the agent brought password number {fitting[-1] + 1}, which is older"
+            held = f"the tenant had taken {self.ledger.label(guid, last)} from the directory"
+            came = f"then the agent brought {self.ledger.label(guid, fitting[-1])}, which is older"
         return Violation(held, came, about=name, key=key)
 
     def _fitting(self, guid: UUID, credential: str) -> list[int]:

@@ -49,7 +49,7 @@ class NoWriteWithoutCause(Invariant):
         if self._orders(item) > self._ordered_until.get(item.guid, 0):
             return
         yield Violation(
-            held=f"the agent knew that {item.user}'s password number {item.version + 1} was applied",
+            held=f"the agent knew that {self.ledger.label(item.guid, item.version)} was applied",
             came="it sent it again, and nobody had ordered a full synchronization",
             about=item.user,
             key=f"{item.guid}/{item.attempt.sequence}",

@@ -34,7 +34,7 @@ class NothingLost(Invariant):
                 continue
             name = ledger.name(guid)
             yield Violation(
-                held=f"the agent read {name}'s password number {ledger.newest(guid) + 1}, and no rule leaves it out",
+                held=f"the agent read {ledger.label(guid, ledger.newest(guid))}, and no rule leaves it out",
                 came="the tenant does not have it, and it is not pending",
                 about=name,
                 key=f"{guid}/{ledger.newest(guid)}",

@@ -49,7 +49,7 @@ PLANTINGS = (
         + "faults: [{on: cloud.set-passwords, user: alice, times: 1, result: 5}]\ntimeline:\n"
         + SPRING
         + end("+36m"),
-        ("nothing has held back alice's password since", "the tenant still does not have alice's password number 2"),
+        ("nothing has held back alice's password since", "the tenant still does not have alice#2"),
     ),
     Planting(
         "SkipsAfterFailure",
@@ -73,7 +73,7 @@ timeline:
     do: {ad.change-password: {user: alice, password: "Summer-2017!"}}
 """
         + end("+6m"),
-        ("alice's password number 3", "password number 2, which is older"),
+        ("alice#3", "then the agent brought alice#2, which is older"),
     ),
     Planting(
         "SendsNonsense",
@@ -92,13 +92,13 @@ timeline:
     do: {ad.change-password: {user: bob, password: "Spring-2017!"}}
 """
         + end("+4m"),
-        ("knew that alice's password number 2 was applied", "nobody had ordered"),
+        ("knew that alice#2 was applied", "nobody had ordered"),
     ),
     Planting(
         "FullAtEachStart",
         "no-write-without-cause",
         ALICE + "timeline:\n  - {at: +1m, do: {agent.crash: {}}}\n" + end("+2m"),
-        ("knew that alice's password number 1 was applied",),
+        ("knew that alice#1 was applied",),
     ),
     Planting(
         "NewestFirst",
@@ -285,7 +285,7 @@ timeline:
         "TakesSilenceForDone",
         "nothing-lost",
         ALICE + "faults: [{on: cloud.set-passwords, times: 1, lose: request}]\ntimeline:\n" + SPRING + end("+2m"),
-        ("the agent read alice's password number 2", "it is not pending"),
+        ("the agent read alice#2", "it is not pending"),
     ),
     Planting(
         "ForgetsAtStart",
@@ -295,7 +295,7 @@ timeline:
         + SPRING
         + "  - {at: +3m, do: {agent.restart: {}}}\n"
         + end("+3m"),
-        ("the agent read alice's password number 2",),
+        ("the agent read alice#2",),
     ),
 )
 
@@ -524,6 +524,16 @@ class TestStartsLeftOut:
         """An agent that is installed later is judged from its start on."""
         given = ALICE + "  sync: none\n"
         self.judge(given + "timeline:\n  - {at: +1m, do: {agent.install: {setup: express}}}\n" + end("+9m"))
+
+
+def test_numbers_are_those_of_the_trace() -> None:
+    """An argument calls a password what the trace calls it: one that was reset in the cloud has a number, too."""
+    reset = '  - {at: +30s, do: {cloud.reset-password: {user: alice, password: "Cloud-2017!"}}}\n'
+    scenario = ALICE + "faults: [{on: cloud.set-passwords, times: 1, lose: request}]\ntimeline:\n" + reset + SPRING
+    result = run_case(case(scenario + end("+2m")), RunOptions(engine="world.broken_agents:TakesSilenceForDone"))
+    (failure,) = result.failures
+    assert failure.expected == "the agent read alice#3, and no rule leaves it out"
+    assert any("ad.change-password alice alice#3" in line for line in result.trace)
 
 
 def test_pause_ends_on_its_second() -> None:
