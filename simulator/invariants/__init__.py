@@ -22,6 +22,7 @@ from simulator.invariants.users_only import UsersOnly
 from simulator.scenario.result import Failure
 from simulator.scenario.sessions import Sessions
 from simulator.scenario.values import format_offset
+from simulator.trace import because
 from simulator.world import World
 
 INVARIANTS: tuple[type[Invariant], ...] = (
@@ -71,15 +72,13 @@ class Checks:
             if key in self._reported:
                 continue
             self._reported.add(key)
-            lines = self.world.trace.lines
-            named = [line for line in lines if violation.about and violation.about in line]
             yield Failure(
                 kind="invariant",
                 title=f"invariant {invariant.id} is broken" + (f" for {violation.about}" if violation.about else ""),
                 at=format_offset(self.world.offset()),
                 expected=violation.held,
                 got=violation.came,
-                because=tuple((named or lines)[-12:]),
+                because=because(self.world.trace.lines, violation.about),
                 rules=(invariant.id,),
                 why=invariant.why,
             )

@@ -31,14 +31,11 @@ from simulator.scenario.sessions import Sessions
 from simulator.scenario.setup import Setup, build_world
 from simulator.scenario.values import format_offset
 from simulator.stopwatch import stopwatch
-from simulator.trace import digest
+from simulator.trace import because, digest
 from simulator.world import World
 
 if TYPE_CHECKING:
     from simulator.scenario.file import Case
-
-BECAUSE_LINES = 12
-"""Most trace lines that a failure shows."""
 
 WEAK = frozenset({"password-too-weak", "password-too-short", "password-too-long", "password-characters"})
 """Reasons that an expected ``password-too-weak`` stands for."""
@@ -207,20 +204,9 @@ class Run:
 
     def _fail(self, kind: str, title: str, position: Position | None, expected: str, got: str, about: str = "") -> None:
         offset = format_offset(self.world.offset())
-        because = self._because(about)
+        led = because(self.world.trace.lines, about)
         rules = tuple(self.scenario.rules)
-        self.failures.append(Failure(kind, title, offset, position, expected, got, because, rules))
-
-    def _because(self, about: str) -> tuple[str, ...]:
-        """The last trace lines, those that name the user first among equals."""
-        lines = self.world.trace.lines
-        if about:
-            named = [
-                line for line in lines if about in line.replace("[", " ").replace("]", " ").replace("#", " ").split()
-            ]
-            if named:
-                return tuple(named[-BECAUSE_LINES:])
-        return tuple(lines[-BECAUSE_LINES:])
+        self.failures.append(Failure(kind, title, offset, position, expected, got, led, rules))
 
     # --- invariants and the end ---------------------------------------------------------------------------------
 

@@ -526,6 +526,15 @@ class TestStartsLeftOut:
         self.judge(given + "timeline:\n  - {at: +1m, do: {agent.install: {setup: express}}}\n" + end("+9m"))
 
 
+def test_crash_is_among_the_causes() -> None:
+    """What led to a breach shows that the process died in between."""
+    crash = "  - {at: +3m, do: {agent.crash: {}}}\n"
+    scenario = case(ALICE + "timeline:\n" + SPRING + crash + end("+4m"))
+    (failure,) = run_case(scenario, RunOptions(engine="world.broken_agents:FullAtEachStart")).failures
+    assert "+3m        agent   the process dies" in failure.because
+    assert "+4m        agent   the service starts" in failure.because
+
+
 def test_numbers_are_those_of_the_trace() -> None:
     """An argument calls a password what the trace calls it: one that was reset in the cloud has a number, too."""
     reset = '  - {at: +30s, do: {cloud.reset-password: {user: alice, password: "Cloud-2017!"}}}\n'

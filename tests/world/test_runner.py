@@ -18,7 +18,6 @@ from world.runs import ALICE, BOTH, HEAD, case, cases, held, run
 from simulator.cli.app import run_app
 from simulator.scenario.result import ExitCode
 from simulator.scenario.runner import (
-    BECAUSE_LINES,
     EngineError,
     Outcome,
     RunOptions,
@@ -28,7 +27,7 @@ from simulator.scenario.runner import (
     run_case,
 )
 from simulator.suite import exit_code
-from simulator.trace import digest
+from simulator.trace import BECAUSE_LINES, digest
 
 CHANGE = (
     ALICE

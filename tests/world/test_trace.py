@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from simulator.clock import Clock
-from simulator.trace import Trace, digest
+from simulator.trace import BECAUSE_LINES, SERVICE_LINES, Trace, because, digest
 
 START = datetime(2017, 1, 13, 9, tzinfo=UTC)
 
@@ -65,3 +65,31 @@ def test_digest_tells_traces_apart(one: list[str], other: list[str]) -> None:
     one, other = ([line.replace("\n", "") for line in lines] for lines in (one, other))
     assert (digest(one) == digest(other)) == (one == other)
     assert len(digest(["\ud800"])) == 64
+
+
+class TestBecause:
+    """Which lines are said to have led to a failure."""
+
+    DIED, STARTED = "+3m        agent   the process dies", "+4m        agent   the service starts"
+    STOPPED = "+3m        people  agent.stop"
+
+    @pytest.mark.parametrize("line", [DIED, STARTED, STOPPED])
+    def test_service_between(self, line: str) -> None:
+        """That the service died, stopped or was started is shown between two lines of the user."""
+        first, last = (
+            "+2m        tenant  alice holds alice#2 (sync)",
+            "+6m        wire    cloud.set-passwords [alice] ok",
+        )
+        other = "+3m        people  ad.change-password bob bob#2"
+        assert because([line, first, other, line, last, line], "alice") == (first, line, last)
+
+    def test_stays_short(self) -> None:
+        """However often the service died, few lines are added."""
+        alice = "+2m        tenant  alice holds alice#2 (sync)"
+        found = because([*[alice] * 20, *[self.DIED, self.STARTED] * 20, alice], "alice")
+        assert found == (*[alice] * (BECAUSE_LINES - 1), *[self.DIED, self.STARTED] * (SERVICE_LINES // 2), alice)
+
+    def test_nobody_named(self) -> None:
+        """Where no line names the user, or no user is concerned, it is the last lines."""
+        lines = [f"+{minute}m        agent   the service starts" for minute in range(20)]
+        assert because(lines, "alice") == because(lines) == tuple(lines[-BECAUSE_LINES:])
