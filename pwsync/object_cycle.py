@@ -30,6 +30,10 @@ _TO_CLOUD = (
     ("givenName", "givenname"),
     ("surname", "sn"),
     ("mail", "mail"),
+    ("department", "department"),
+    ("title", "title"),
+    ("telephoneNumber", "telephonenumber"),
+    ("mobile", "mobile"),
     ("onPremisesSamAccountName", "samaccountname"),
     ("onPremiseSecurityIdentifier", "objectsid"),
 )

@@ -143,9 +143,9 @@ class TestWhen:
     def test_filter_needs_an_attribute(self, lab: Any) -> None:
         """A scope that asks about an attribute which was never imported has everything imported again."""
         for number in range(PAGE + 1):
-            lab.domain.add(f"user{number}", None, department="Sales" if number else "Lab")
+            lab.domain.add(f"user{number}", None, company="Sales" if number else "Lab")
         agent = lab.settled()
-        agent.configure(scope=Scope(exclude_attribute={"department": "Lab"}))
+        agent.configure(scope=Scope(exclude_attribute={"company": "Lab"}))
         pages = counted(lab)
         lab.run(agent, 30)
         assert len(pages) == 2

@@ -288,7 +288,15 @@ class TestEngine:
 
     PLAIN = "world.plain_agents:create"
     IDLE = "planted.idle_agents:Idle"
-    CLOUD_ALONE = str(SHIPPED / "complexity/cloud-users-follow-the-cloud.yaml")
+    CLOUD_ALONE = SHIPPED / "complexity/cloud-users-follow-the-cloud.yaml"
+
+    @pytest.fixture
+    def cloud_alone(self, tmp_path: Path) -> str:
+        """A scenario without any part for the agent, which may sleep."""
+        path = tmp_path / "cloud-alone.yaml"
+        sleeping = "except: {two-minutes: the agent does nothing}\n"
+        path.write_text(self.CLOUD_ALONE.read_text(encoding="utf-8") + sleeping, encoding="utf-8")
+        return str(path)
 
     def test_built_on_our_classes(self, score: Command) -> None:
         """A bug in pwsync's classes is one of every agent built on them; what repeats the run names the agent."""
@@ -303,11 +311,11 @@ class TestEngine:
         assert code == ExitCode.BAD_INPUT
         assert f"--engine {self.IDLE}" in out
 
-    def test_built_on_nothing_of_ours(self, score: Command) -> None:
+    def test_built_on_nothing_of_ours(self, score: Command, cloud_alone: str) -> None:
         """A tenant's bug shows with any agent; a bug in code that the agent does not have is none that was missed."""
         bugs = ("reset-is-not-checked", "newest-first", "three-minutes")
         only = [word for name in bugs for word in ("--only", name)]
-        code, out, _ = score(self.CLOUD_ALONE, *only, "--engine", self.IDLE, "--json", "score.json", "--junit", "s.xml")
+        code, out, _ = score(cloud_alone, *only, "--engine", self.IDLE, "--json", "score.json", "--junit", "s.xml")
         assert code == ExitCode.HELD
         assert "1 of 3 planted bugs was noticed, 0 missed, 2 not known to reach the agent" in out
         assert f"not known to reach {self.IDLE}: bugs of pwsync's own agent" in out
@@ -319,19 +327,19 @@ class TestEngine:
         }
         assert ElementTree.parse("s.xml").getroot().get("skipped") == "2"
 
-    def test_missed_by_the_service(self, score: Command) -> None:
+    def test_missed_by_the_service(self, score: Command, cloud_alone: str) -> None:
         """A bug of the tenant that nobody notices is missed, whoever the agent is; so is ours with our own agent."""
-        code, out, _ = score(self.CLOUD_ALONE, "--only", "eleventh-locks", "--engine", self.IDLE)
+        code, out, _ = score(cloud_alone, "--only", "eleventh-locks", "--engine", self.IDLE)
         assert code == ExitCode.BROKE
         assert "0 of 1 planted bug was noticed, 1 missed;" in out
-        code, out, _ = score(self.CLOUD_ALONE, "--only", "retry-uses-old-hash")
+        code, out, _ = score(cloud_alone, "--only", "retry-uses-old-hash")
         assert code == ExitCode.BROKE
         assert "0 of 1 planted bug was noticed, 1 missed;" in out
 
     def test_imported_before_the_bug(self) -> None:
         """What an agent takes from pwsync's modules when it is imported is never the planted thing."""
         sys.modules.pop("planted.idle_agents", None)
-        (case,) = load(Path(self.CLOUD_ALONE)).cases
+        (case,) = load(self.CLOUD_ALONE).cases
         run_job(Trial("reset-is-not-checked", (case,), engine=self.IDLE))
         plant = plants()["reset-is-not-checked"]
         taken = sys.modules["planted.idle_agents"].TAKEN["reset-is-not-checked"]
